@@ -1,0 +1,19 @@
+"""The table of cases, in the order in which they are measured and shown."""
+
+from collections.abc import Callable, Mapping
+
+from bench.cases import large, output, sleeps, start, steps
+from bench.rounds import Case
+from bench.setting import Setting
+
+CASES: Mapping[str, Callable[[Setting], Case]] = {
+    "version": start.version,
+    "validate": start.validate,
+    "cold": start.cold,
+    "chain": steps.chain,
+    "fanout": steps.fanout,
+    "large": large.large,
+    "sleeps": sleeps.sleeps,
+    "output": output.output,
+    "slowdown": output.slowdown,
+}

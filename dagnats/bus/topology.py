@@ -1,0 +1,51 @@
+"""Every stream and consumer, declared once.
+
+| stream | holds | kept |
+| --- | --- | --- |
+| `HISTORY` | `history.<run>`: the journal, a commit a message | for good; a full disk refuses, nothing old is dropped |
+| `TASKS` | `tasks.<label>.<run>.<step>`: attempts for workers | until acknowledged |
+| `OUTPUT` | `output.<run>.<step>.<attempt>`: what steps print, in chunks | up to a bound; past it the rest is dropped and counted |
+"""
+
+import asyncio
+from typing import Any
+
+from dagnats.bus.link import Link
+
+LABEL = "default"
+ACK_WAIT_S = 30.0  # a task whose worker says nothing for so long goes to another
+OUTPUT_MAX_BYTES = 4 << 30
+NS = 1_000_000_000
+
+STREAMS: tuple[dict[str, Any], ...] = (
+    {"name": "HISTORY", "subjects": ["history.*"], "retention": "limits", "discard": "new", "storage": "file", "num_replicas": 1},
+    {"name": "TASKS", "subjects": ["tasks.>"], "retention": "workqueue", "discard": "new", "storage": "file", "num_replicas": 1},
+    {
+        "name": "OUTPUT",
+        "subjects": ["output.>"],
+        "retention": "limits",
+        "discard": "new",
+        "storage": "file",
+        "num_replicas": 1,
+        "max_bytes": OUTPUT_MAX_BYTES,
+    },
+)
+
+
+def task_consumer(ack_wait_s: float) -> dict[str, Any]:
+    """Give the durable pull consumer that all workers of a label share."""
+    return {
+        "durable_name": LABEL,
+        "filter_subject": f"tasks.{LABEL}.>",
+        "ack_policy": "explicit",
+        "ack_wait": int(ack_wait_s * NS),
+        "max_deliver": -1,
+        "max_ack_pending": -1,  # attempts that wait for their time are pending, and may be many
+    }
+
+
+async def set_up(link: Link, ack_wait_s: float = ACK_WAIT_S) -> None:
+    """Make what is not there yet: the streams at once, then what needs them."""
+    await asyncio.gather(*(link.call(f"$JS.API.STREAM.CREATE.{stream['name']}", stream) for stream in STREAMS))
+    consumer = {"stream_name": "TASKS", "config": task_consumer(ack_wait_s)}
+    await link.call(f"$JS.API.CONSUMER.DURABLE.CREATE.TASKS.{LABEL}", consumer)

@@ -1,0 +1,212 @@
+"""The journal's wire form: names and fields of version 1, written down here and not derived from classes.
+
+A *commit* is one message: a list of events that became true together. It carries the hash of the commit before it, so that a lost or
+altered one is seen. JSON, UTF-8, compact. Fields that hold their default are left out.
+"""
+
+import hashlib
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+from dagnats.core import events
+from dagnats.core.events import AnyEvent, CancelledBy, Outcome, Reason
+from dagnats.core.pipeline import JSON, Output, Param, Pipeline, Retry, Step
+from dagnats.errors import JournalError
+
+VERSION = 1
+
+_encode_json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode
+
+# wire name -> class and the fields it carries beside `seq` and `at`
+_EVENTS: Mapping[str, tuple[type[Any], tuple[str, ...]]] = {
+    "RunStarted": (events.RunStarted, ("run", "plan", "max_parallel", "workspace", "params", "vars", "env", "versions")),
+    "StepScheduled": (events.StepScheduled, ("step", "attempt", "not_before")),
+    "StepStarted": (events.StepStarted, ("step", "attempt", "worker")),
+    "StepSucceeded": (events.StepSucceeded, ("step", "attempt", "outputs", "output_bytes", "dropped_bytes")),
+    "StepFailed": (
+        events.StepFailed,
+        ("step", "attempt", "reason", "message", "exit_code", "outputs", "jitter", "output_bytes", "dropped_bytes"),
+    ),
+    "StepSkipped": (events.StepSkipped, ("step", "condition")),
+    "StepBlocked": (events.StepBlocked, ("step", "by")),
+    "StepCancelled": (events.StepCancelled, ("step", "attempt", "output_bytes", "dropped_bytes")),
+    "CancelRequested": (events.CancelRequested, ("by", "why", "signal", "force")),
+    "RunFinished": (events.RunFinished, ("outcome", "outputs", "notes")),
+}
+_NAMES = {cls: (name, fields) for name, (cls, fields) in _EVENTS.items()}
+
+_STEP = (
+    "id", "name", "needs", "condition", "status_functions", "run", "command", "shell", "working_dir", "env",
+    "timeout_s", "idle_timeout_s", "retry", "allow_failure", "outputs", "line",
+)  # fmt: skip
+_PIPELINE = (
+    "name", "file", "steps", "finally_steps", "description", "env", "params", "vars", "outputs", "max_parallel",
+    "timeout_s", "fail_fast", "env_names",
+)  # fmt: skip
+_RETRY = ("max_attempts", "strategy", "initial_delay_s", "max_delay_s", "multiplier", "jitter", "on")
+_OUTPUT = ("type", "required")
+_PARAM = ("type", "default", "required", "enum", "minimum", "maximum", "help")
+
+
+def _defaults(cls: type[Any], fields: Sequence[str]) -> dict[str, Any]:
+    """Give what a field holds when the wire leaves it out."""
+    import dataclasses  # noqa: PLC0415 - needed once, while the module loads
+
+    found: dict[str, Any] = {}
+    for field in dataclasses.fields(cls):
+        if field.name in fields and field.default is not dataclasses.MISSING:
+            found[field.name] = field.default
+        elif field.name in fields and field.default_factory is not dataclasses.MISSING:
+            found[field.name] = field.default_factory()
+    return found
+
+
+_DEFAULTS: Mapping[type[Any], Mapping[str, Any]] = {
+    cls: _defaults(cls, fields)
+    for cls, fields in [
+        *_EVENTS.values(),
+        (Step, _STEP),
+        (Pipeline, _PIPELINE),
+        (Retry, _RETRY),
+        (Output, _OUTPUT),
+        (Param, _PARAM),
+    ]
+}
+
+
+def _record(value: Any, fields: Sequence[str]) -> dict[str, JSON]:
+    defaults = _DEFAULTS[type(value)]
+    record: dict[str, JSON] = {}
+    for field in fields:
+        held = getattr(value, field)
+        if field not in defaults or held != defaults[field]:
+            record[field] = _plain(held)
+    return record
+
+
+def _plain(value: Any) -> JSON:  # noqa: PLR0911 - one line a kind of value
+    match value:
+        case Step():
+            return _record(value, _STEP)
+        case Pipeline():
+            return _record(value, _PIPELINE)
+        case Retry():
+            return _record(value, _RETRY)
+        case Output():
+            return _record(value, _OUTPUT)
+        case Param():
+            return _record(value, _PARAM)
+        case frozenset():
+            return sorted(value)
+        case tuple():
+            return [_plain(item) for item in value]
+        case dict():
+            return {key: _plain(item) for key, item in value.items()}
+        case _:
+            return value
+
+
+def event_record(event: AnyEvent) -> dict[str, JSON]:
+    """Give the event as JSON data, as it stands in the journal, in `--events` and in `--output json`."""
+    name, fields = _NAMES[type(event)]
+    return {"v": VERSION, "type": name, "seq": event.seq, "at": event.at, **_record(event, fields)}
+
+
+def encode_json(value: JSON) -> str:
+    """Give compact JSON text."""
+    return _encode_json(value)
+
+
+def encode_commit(run: str, previous: str, committed: Iterable[AnyEvent]) -> bytes:
+    """Give the bytes of a commit; `previous` is the hash of the commit before, or "" for the first."""
+    record = {"v": VERSION, "run": run, "previous": previous, "events": [event_record(event) for event in committed]}
+    return _encode_json(record).encode("utf-8", "surrogatepass")
+
+
+def commit_hash(commit: bytes) -> str:
+    """Give the link of the chain that the next commit carries."""
+    return hashlib.sha256(commit).hexdigest()
+
+
+def decode_commit(commit: bytes, run: str, previous: str, place: int) -> list[AnyEvent]:
+    """Read a commit back. Raises JournalError when it is no commit of this run or does not follow on `previous`; `place` counts from 1."""
+    where = f"commit {place} of run {run}"
+    try:
+        record = json.loads(commit)
+        version, owner, link, listed = record["v"], record["run"], record["previous"], record["events"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise JournalError(f"{where} can not be read: {error!r}") from error
+    if version != VERSION:
+        raise JournalError(f"{where} has version {version}; this program reads version {VERSION}: use a newer dagnats")
+    if owner != run:
+        raise JournalError(f"{where} belongs to run {owner}")
+    if link != previous:
+        raise JournalError(f"{where} does not follow on the commit before it: one is missing or was altered")
+    return [_event(entry, where) for entry in listed]
+
+
+def _event(entry: Any, where: str) -> AnyEvent:
+    try:
+        cls, fields = _EVENTS[entry["type"]]
+        values = {field: entry[field] for field in fields if field in entry}
+        for field, convert in _FIELDS.get(entry["type"], {}).items():
+            if field in values:
+                values[field] = convert(values[field])
+        event: AnyEvent = cls(seq=entry["seq"], at=entry["at"], **values)
+    except JournalError:
+        raise
+    except (KeyError, TypeError, ValueError) as error:
+        kind = entry.get("type", "without a type") if isinstance(entry, dict) else "that is no object"
+        raise JournalError(f"{where} holds an event {kind} that can not be read: {error!r}") from error
+    return event
+
+
+def plan_record(plan: Pipeline) -> dict[str, JSON]:
+    """Give a plan as JSON data."""
+    return _record(plan, _PIPELINE)
+
+
+def plan_from(record: Mapping[str, Any]) -> Pipeline:
+    """Read a plan back."""
+    values = {field: record[field] for field in _PIPELINE if field in record}
+    for key in ("steps", "finally_steps"):
+        values[key] = tuple(_step(step) for step in record.get(key, ()))
+    if "params" in values:
+        values["params"] = {name: _param(param) for name, param in record["params"].items()}
+    values["env_names"] = frozenset(record.get("env_names", ()))
+    return Pipeline(**values)
+
+
+def _step(record: Mapping[str, Any]) -> Step:
+    values = {field: record[field] for field in _STEP if field in record}
+    for key in ("needs", "command"):
+        if key in values:
+            values[key] = tuple(values[key])
+    if isinstance(values.get("shell"), list):
+        values["shell"] = tuple(values["shell"])
+    if "status_functions" in values:
+        values["status_functions"] = frozenset(values["status_functions"])
+    if "retry" in values:
+        retry = dict(values["retry"])
+        values["retry"] = Retry(**retry | ({"on": tuple(retry["on"])} if "on" in retry else {}))
+    if "outputs" in values:
+        values["outputs"] = {name: Output(**output) for name, output in values["outputs"].items()}
+    return Step(**values)
+
+
+def _param(record: Mapping[str, Any]) -> Param:
+    values = dict(record)
+    if "enum" in values:
+        values["enum"] = tuple(values["enum"])
+    return Param(**values)
+
+
+# fields that are not plain JSON in their event
+_FIELDS: Mapping[str, Mapping[str, Callable[[Any], Any]]] = {
+    "RunStarted": {"plan": plan_from},
+    "StepFailed": {"reason": Reason},
+    "StepBlocked": {"by": tuple},
+    "CancelRequested": {"by": CancelledBy},
+    "RunFinished": {"outcome": Outcome},
+}

@@ -1,0 +1,205 @@
+"""What follows from a state: the next decision, as the event that records it; and what a worker's report means.
+
+`decide` never looks at a clock and never evaluates twice: time comes with the event that caused it, and what a condition gave is in the event.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from dagnats.core.events import (
+    AnyEvent,
+    CancelledBy,
+    CancelRequested,
+    Reason,
+    RunFinished,
+    StepBlocked,
+    StepCancelled,
+    StepFailed,
+    StepScheduled,
+    StepSkipped,
+    StepStarted,
+    StepSucceeded,
+)
+from dagnats.core.pipeline import JSON, Retry, Step
+from dagnats.core.state import RunState, Status, StepState
+
+
+class EvaluationError(Exception):
+    """An expression could not be evaluated; the text says where and why."""
+
+
+class Evaluator(Protocol):
+    """What `decide` needs to know of expressions."""
+
+    def condition(self, state: RunState, step: Step) -> bool:
+        """Whether the step's `if` is true. Raises EvaluationError."""
+
+    def outputs(self, state: RunState) -> tuple[Mapping[str, JSON], Mapping[str, str]]:
+        """The run's outputs, and for each that has no value a note why."""
+
+
+def decide(state: RunState, evaluator: Evaluator) -> AnyEvent | None:  # noqa: PLR0911 - one return a decision
+    """Give the next decision that follows from the state, or None when the next word is someone else's.
+
+    Call it again after applying what it gave, until it gives None.
+    """
+    if state.finished is not None:
+        return None
+    while state.doomed:
+        doomed = state.steps[state.doomed.popleft()]
+        if doomed.status in (Status.QUEUED, Status.WAITING):
+            return _cancelled(state, doomed)
+    if state.retries:
+        return _retry(state, state.steps[state.retries[0]])
+    if state.plan.fail_fast and state.any_failed and state.cancel is None and not state.in_finally:
+        return CancelRequested(seq=state.seq + 1, at=state.at, by=CancelledBy.FAIL_FAST, why="a step failed and fail_fast is set")
+    if state.ready and (state.forced or len(state.running) + state.queued < state.started.max_parallel):
+        return _judge(state, state.steps[state.ready[0]], evaluator)
+    if state.open_steps == 0 and state.open_final_steps == 0:
+        outputs, notes = evaluator.outputs(state)
+        return RunFinished(seq=state.seq + 1, at=state.at, outcome=state.outcome, outputs=outputs, notes=notes)
+    return None
+
+
+def _judge(state: RunState, ready: StepState, evaluator: Evaluator) -> AnyEvent:
+    """All needs of the step have ended: run, skip, block or cancel it."""
+    step, seq, at = ready.step, state.seq + 1, state.at
+    asks = step.status_functions
+    implicit_success = not asks and not ready.final
+    if state.forced or (state.cancel is not None and not ready.final and not asks - {"success"}):
+        return _cancelled(state, ready)
+    if implicit_success and ready.tainted:
+        by = tuple(need for need in step.needs if state.steps[need].tainted)
+        return StepBlocked(seq=seq, at=at, step=step.id, by=by)
+    if step.condition is not None:
+        try:
+            holds = evaluator.condition(state, step)
+        except EvaluationError as error:
+            return StepFailed(seq=seq, at=at, step=step.id, attempt=0, reason=Reason.TEMPLATE, message=str(error))
+        if not holds and state.cancel is not None and not ready.final:
+            return _cancelled(state, ready)
+        if not holds:
+            return StepSkipped(seq=seq, at=at, step=step.id, condition=step.condition)
+    return StepScheduled(seq=seq, at=at, step=step.id, attempt=1)
+
+
+def _retry(state: RunState, failed: StepState) -> AnyEvent:
+    if failed.failure is None or state.forced or (state.cancel is not None and not failed.final):
+        return _cancelled(state, failed)
+    delay_s = retry_delay_s(failed.step.retry, failed.attempt, failed.failure.jitter)
+    return StepScheduled(
+        seq=state.seq + 1,
+        at=state.at,
+        step=failed.step.id,
+        attempt=failed.attempt + 1,
+        not_before=failed.failure.at + delay_s if delay_s > 0 else None,
+    )
+
+
+def _cancelled(state: RunState, step: StepState) -> StepCancelled:
+    return StepCancelled(seq=state.seq + 1, at=state.at, step=step.step.id, attempt=step.attempt)
+
+
+def retry_delay_s(retry: Retry, attempt: int, jitter: float) -> float:
+    """Give the wait after the failure of `attempt` (from 1): between half and all of it when the policy asks for jitter."""
+    match retry.strategy:
+        case "fixed":
+            delay_s = retry.initial_delay_s
+        case "linear":
+            delay_s = retry.initial_delay_s * attempt
+        case "exponential":
+            # 64 doublings pass every bound; a larger power would only overflow
+            delay_s = retry.initial_delay_s * retry.multiplier ** min(attempt - 1, 64)
+    if retry.max_delay_s is not None:
+        delay_s = min(delay_s, retry.max_delay_s)
+    return delay_s * (0.5 + jitter / 2) if retry.jitter else delay_s
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Started:
+    """A worker claims an attempt."""
+
+    step: str
+    attempt: int
+    worker: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Succeeded:
+    """A worker says that an attempt ended well."""
+
+    step: str
+    attempt: int
+    worker: str
+    outputs: Mapping[str, JSON] = field(default_factory=dict)
+    output_bytes: int = 0
+    dropped_bytes: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Failed:
+    """A worker, or the engine while it makes the task, says that an attempt failed."""
+
+    step: str
+    attempt: int
+    worker: str | None
+    reason: Reason
+    message: str
+    exit_code: int | None = None
+    outputs: Mapping[str, JSON] = field(default_factory=dict)
+    output_bytes: int = 0
+    dropped_bytes: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stopped:
+    """A worker says that it stopped an attempt because the engine told it to."""
+
+    step: str
+    attempt: int
+    worker: str
+    output_bytes: int = 0
+    dropped_bytes: int = 0
+
+
+Report = Started | Succeeded | Failed | Stopped
+
+
+def admit(state: RunState, report: Report, *, at: float, jitter: float) -> tuple[AnyEvent | None, str]:
+    """Say what a report makes happen: an event or None, and "" or the reason why the claim was refused.
+
+    Late, repeated and stale reports end here and nowhere else. A second worker's claim on a running attempt is no start:
+    it is the proof that JetStream gave the task away, so that the first worker is lost.
+    """
+    step = state.steps.get(report.step)
+    if step is None or state.finished is not None:
+        return None, "the run has ended" if step else "the plan has no such step"
+    live = step.status in (Status.QUEUED, Status.WAITING, Status.RUNNING) and step.step.id not in state.retries
+    if report.attempt != step.attempt or not live:
+        return None, f"attempt {report.attempt} of a step that is {step.status} in attempt {step.attempt}"
+    seq = state.seq + 1
+    common = {"seq": seq, "at": at, "step": report.step, "attempt": report.attempt}
+    if step.status is Status.RUNNING and report.worker != step.worker:
+        if not isinstance(report, Started):
+            return None, f"the attempt is held by {step.worker}"
+        message = f"worker {step.worker} stopped answering"
+        return StepFailed(**common, reason=Reason.LOST, message=message, jitter=jitter), "the attempt was lost by another worker"
+    if isinstance(report, Started):
+        if step.status is Status.RUNNING:
+            return None, ""
+        return StepStarted(**common, worker=report.worker), ""
+    if step.status is not Status.RUNNING and report.worker is not None:
+        return None, "the attempt was never started"
+    return _ended(report, common, jitter), ""
+
+
+def _ended(report: Succeeded | Failed | Stopped, common: Mapping[str, JSON], jitter: float) -> AnyEvent:
+    printed = {"output_bytes": report.output_bytes, "dropped_bytes": report.dropped_bytes}
+    match report:
+        case Succeeded():
+            return StepSucceeded(**common, **printed, outputs=report.outputs)
+        case Failed():
+            return StepFailed(**common, **printed, reason=report.reason, message=report.message, exit_code=report.exit_code, outputs=report.outputs, jitter=jitter)
+        case Stopped():
+            return StepCancelled(**common, **printed)

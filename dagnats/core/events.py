@@ -1,0 +1,161 @@
+"""Everything that can happen in a run, as facts. The ordered list of them is the journal, and the journal is the truth.
+
+An event is written once, by the engine, and never changed. It carries its place in the journal (`seq`, from 1), its time (`at`, unix seconds),
+and nothing that could be computed from the others. Its name on the wire is written down in `core/codec.py`.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from dagnats.core.pipeline import JSON, Pipeline
+
+
+class Reason(StrEnum):
+    """Why an attempt failed."""
+
+    EXIT = "exit"  # the process ended with another code than 0
+    SIGNAL = "signal"  # the process was killed by a signal that was not ours
+    TIMEOUT = "timeout"  # it ran longer than `timeout`
+    IDLE_TIMEOUT = "idle_timeout"  # it printed nothing for `idle_timeout`
+    LOST = "lost"  # the worker that held it stopped answering
+    OUTPUT = "output"  # what it wrote to $DAGNATS_OUTPUT can not be read, or a declared output is missing
+    TEMPLATE = "template"  # a template or its `if` could not be evaluated
+    SPAWN = "spawn"  # the process could not be started
+    ENGINE = "engine"  # the engine or the worker failed around it
+
+
+class Outcome(StrEnum):
+    """How a run ended."""
+
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    TIMED_OUT = "timed_out"
+    CANCELLED = "cancelled"
+
+
+class CancelledBy(StrEnum):
+    """Who asked for the end of a run."""
+
+    SIGNAL = "signal"
+    TIMEOUT = "timeout"  # the run's own `timeout`
+    FAIL_FAST = "fail_fast"  # the first failure, with `fail_fast: true`
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """What all events carry."""
+
+    seq: int
+    at: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunStarted(Event):
+    """The first event: the plan and every value from outside, so that nothing is asked again later.
+
+    `env` holds those names of the runner's environment that templates mention, `pipeline` the context of that name,
+    `versions` the versions of what wrote the journal.
+    """
+
+    run: str
+    plan: Pipeline
+    max_parallel: int
+    workspace: str
+    params: Mapping[str, JSON] = field(default_factory=dict)
+    vars: Mapping[str, JSON] = field(default_factory=dict)
+    env: Mapping[str, str] = field(default_factory=dict)
+    versions: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepScheduled(Event):
+    """An attempt was decided; its task may start at `not_before` (unix seconds) or, when that is None, at once."""
+
+    step: str
+    attempt: int
+    not_before: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepStarted(Event):
+    """A worker holds the attempt."""
+
+    step: str
+    attempt: int
+    worker: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepSucceeded(Event):
+    """The attempt ended well. `output_bytes` is what it printed in all, `dropped_bytes` how many of those were not kept."""
+
+    step: str
+    attempt: int
+    outputs: Mapping[str, JSON] = field(default_factory=dict)
+    output_bytes: int = 0
+    dropped_bytes: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepFailed(Event):
+    """The attempt failed, and why. `jitter` (0 to 1) is the chance that the delay of a retry may need; `attempt` is 0 when none began."""
+
+    step: str
+    attempt: int
+    reason: Reason
+    message: str
+    exit_code: int | None = None
+    outputs: Mapping[str, JSON] = field(default_factory=dict)
+    jitter: float = 0.0
+    output_bytes: int = 0
+    dropped_bytes: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepSkipped(Event):
+    """The step's own `if` was false."""
+
+    step: str
+    condition: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepBlocked(Event):
+    """The step can not run because of these needs: they, or something before them, failed."""
+
+    step: str
+    by: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepCancelled(Event):
+    """The step was stopped, or never started, because the run was cancelled. `attempt` is 0 when none began."""
+
+    step: str
+    attempt: int
+    output_bytes: int = 0
+    dropped_bytes: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CancelRequested(Event):
+    """The run shall end. `force` stops everything at once, `finally` too."""
+
+    by: CancelledBy
+    why: str
+    signal: int | None = None
+    force: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunFinished(Event):
+    """The last event. `notes` says of each output that has no value why."""
+
+    outcome: Outcome
+    outputs: Mapping[str, JSON] = field(default_factory=dict)
+    notes: Mapping[str, str] = field(default_factory=dict)
+
+
+StepEvent = StepScheduled | StepStarted | StepSucceeded | StepFailed | StepSkipped | StepBlocked | StepCancelled
+AnyEvent = RunStarted | StepEvent | CancelRequested | RunFinished

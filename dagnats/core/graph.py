@@ -1,0 +1,57 @@
+"""The graph of a plan: who waits for whom, and the longest way through it."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from dagnats.core.pipeline import Step
+
+
+@dataclass(frozen=True, slots=True)
+class Graph:
+    """Edges of one list of steps, in both directions. A plan has no cycle: `definition` has refused those."""
+
+    needs: Mapping[str, tuple[str, ...]]
+    dependents: Mapping[str, tuple[str, ...]]
+
+
+def graph_of(steps: Sequence[Step]) -> Graph:
+    """Build both directions in one pass over the edges."""
+    dependents: dict[str, list[str]] = {step.id: [] for step in steps}
+    for step in steps:
+        for need in step.needs:
+            dependents[need].append(step.id)
+    return Graph(
+        needs={step.id: step.needs for step in steps},
+        dependents={id_: tuple(waiting) for id_, waiting in dependents.items()},
+    )
+
+
+def topological(graph: Graph) -> list[str]:
+    """Order the steps so that each comes after its needs; steps that are ready together keep the order of the file."""
+    open_needs = {id_: len(needs) for id_, needs in graph.needs.items()}
+    order = [id_ for id_, count in open_needs.items() if count == 0]
+    for id_ in order:
+        for dependent in graph.dependents[id_]:
+            open_needs[dependent] -= 1
+            if open_needs[dependent] == 0:
+                order.append(dependent)
+    return order
+
+
+def critical_path(graph: Graph, durations_s: Mapping[str, float]) -> tuple[float, tuple[str, ...]]:
+    """Give the longest chain by duration: its length in seconds and its steps in order."""
+    longest: dict[str, float] = {}
+    before: dict[str, str | None] = {}
+    for id_ in topological(graph):
+        best = max(graph.needs[id_], key=lambda need: longest[need], default=None)
+        before[id_] = best
+        longest[id_] = durations_s.get(id_, 0.0) + (longest[best] if best is not None else 0.0)
+    if not longest:
+        return 0.0, ()
+    last: str | None = max(longest, key=lambda id_: longest[id_])
+    total = longest[last] if last is not None else 0.0
+    chain: list[str] = []
+    while last is not None:
+        chain.append(last)
+        last = before[last]
+    return total, tuple(reversed(chain))

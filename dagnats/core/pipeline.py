@@ -1,0 +1,102 @@
+"""The checked plan of a run: what `definition` makes of a file, and all that the engine ever sees of it.
+
+Everything here is frozen, plain data. Text that may hold a template is kept as written: it is rendered when its step starts.
+Durations are seconds, as floats.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+JSON = Any  # None, bool, int, float, str, list of JSON, dict of str to JSON
+
+Strategy = Literal["fixed", "linear", "exponential"]
+OutputType = Literal["string", "integer", "number", "boolean", "json"]
+ParamType = Literal["string", "integer", "number", "boolean", "array", "object"]
+
+
+@dataclass(frozen=True, slots=True)
+class Param:
+    """A typed input from outside. `required` is true when there is no default."""
+
+    type: ParamType
+    default: JSON = None
+    required: bool = False
+    enum: tuple[JSON, ...] | None = None
+    minimum: float | None = None
+    maximum: float | None = None
+    help: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Retry:
+    """When a failed attempt is followed by another; `max_attempts` counts the first one too.
+
+    `on` holds exit codes and the reasons "timeout" and "lost"; None means any failure.
+    """
+
+    max_attempts: int = 1
+    strategy: Strategy = "fixed"
+    initial_delay_s: float = 0.0
+    max_delay_s: float | None = None
+    multiplier: float = 2.0
+    jitter: bool = False
+    on: tuple[int | str, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """What is declared of one named output of a step; undeclared ones are strings."""
+
+    type: OutputType = "string"
+    required: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One node of the graph. Exactly one of `run` and `command` is set.
+
+    `needs` holds ids of steps in the same list (`steps` or `finally`) only, the rule "waits for the step above" already applied.
+    `condition` is the expression of `if`, without braces, or None. `status_functions` are the ones it calls.
+    `shell` is a known shell's name or an argv with `{0}` for the script's file. `line` is where the step begins in its file.
+    """
+
+    id: str
+    name: str | None = None
+    needs: tuple[str, ...] = ()
+    condition: str | None = None
+    status_functions: frozenset[str] = frozenset()
+    run: str | None = None
+    command: tuple[str, ...] | None = None
+    shell: str | tuple[str, ...] = "bash"
+    working_dir: str | None = None
+    env: Mapping[str, str] = field(default_factory=dict)
+    timeout_s: float | None = None
+    idle_timeout_s: float | None = None
+    retry: Retry = Retry()
+    allow_failure: bool = False
+    outputs: Mapping[str, Output] = field(default_factory=dict)
+    line: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Pipeline:
+    """The plan. `vars` and `params` are resolved before the run starts; their values travel on `RunStarted`.
+
+    A variable is a JSON value in which strings may be templates, or `{"sh": script}`. `env_names` are the names of the runner's environment that
+    templates mention: only these are recorded.
+    """
+
+    name: str
+    file: str
+    steps: tuple[Step, ...]
+    finally_steps: tuple[Step, ...] = ()
+    description: str = ""
+    env: Mapping[str, str] = field(default_factory=dict)
+    params: Mapping[str, Param] = field(default_factory=dict)
+    vars: Mapping[str, JSON] = field(default_factory=dict)
+    outputs: Mapping[str, JSON] = field(default_factory=dict)
+    max_parallel: int | None = None
+    timeout_s: float | None = None
+    fail_fast: bool = False
+    env_names: frozenset[str] = frozenset()

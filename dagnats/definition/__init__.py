@@ -1,0 +1,40 @@
+"""From the text of a file to a checked plan, with every problem of the file reported at once."""
+
+from dagnats.core.pipeline import Pipeline
+from dagnats.definition.check import check_shape
+from dagnats.definition.compile import compile_pipeline
+from dagnats.definition.files import LINE_BREAK, decode, read_bytes
+from dagnats.definition.problems import Problem, Problems
+from dagnats.definition.report import InvalidPipelineError, format_text, summary, to_json
+from dagnats.definition.schema import schema_text
+from dagnats.definition.source import parse
+
+__all__ = ["InvalidPipelineError", "Problem", "format_text", "load", "read", "schema_text", "summary", "to_json"]
+
+
+def read(path: str) -> bytes:
+    """The bytes of a pipeline file; whatever is not a readable regular file of bounded size is refused with the reason."""
+    problems = Problems(path)
+    content = read_bytes(path, problems)
+    if content is None:
+        raise InvalidPipelineError(problems.sorted(), {}, problems.total)
+    return content
+
+
+def load(path: str, text: bytes | None = None) -> Pipeline:
+    """The plan in a file, or in a text that was read elsewhere and is called `path`. Nothing of it is executed."""
+    content = read(path) if text is None else text
+    problems = Problems(path)
+    plan = _compile(path, content, problems)
+    if plan is None or problems:
+        raise InvalidPipelineError(problems.sorted(), {path: content}, problems.total)
+    return plan
+
+
+def _compile(path: str, content: bytes, problems: Problems) -> Pipeline | None:
+    text = decode(content, problems, json=path.endswith(".json"))
+    root = parse(text, problems) if text is not None else None
+    if text is None or root is None:
+        return None
+    check_shape(root, problems)
+    return compile_pipeline(root, path, LINE_BREAK.split(text), problems) if isinstance(root.value, dict) else None

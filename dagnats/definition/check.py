@@ -1,0 +1,264 @@
+"""The shape of a pipeline file: an interpreter for the part of JSON Schema that our schema uses, with positions and sentences.
+
+A general validator reports every branch that did not fit; here a value's kind chooses the branch first, and that one is reported.
+"""
+
+import re
+from functools import cache
+from typing import Any
+
+from dagnats.definition.problems import Problems, printable, quoted
+from dagnats.definition.schema import schema
+from dagnats.definition.tree import BROKEN, Node
+from dagnats.definition.words import explain_key, is_unsupported, suggest
+
+KINDS = {
+    str: "string",
+    bool: "boolean",
+    int: "integer",
+    float: "number",
+    dict: "object",
+    list: "array",
+    type(None): "null",
+}
+WORDS = {
+    "string": "text",
+    "boolean": "true or false",
+    "integer": "a whole number",
+    "number": "a number",
+    "object": "a mapping",
+    "array": "a list",
+    "null": "nothing",
+}
+NO_TEMPLATE = "templates may stand in `name`, `env`, `run`, `command`, `working_dir`, `vars` and `outputs`, and `if` is an expression"
+YES_NO = {"yes": "true", "on": "true", "y": "true", "no": "false", "off": "false", "n": "false"}
+LATER = "is not supported by this version"
+Path = list[tuple[Node, str | int]]
+
+
+def check_shape(root: Node, problems: Problems) -> None:
+    """Note everything in which the tree is not of the shape that the schema describes."""
+    _Checker(problems).check(root, schema(), [])
+
+
+def label(path: Path) -> str:
+    """How messages name a value: `retry.max_attempts` of step `test`."""
+    step, rest = "", path
+    for depth, (node, key) in enumerate(path[:2]):
+        if depth == 1 and isinstance(key, int) and path[0][1] in ("steps", "finally"):
+            step, rest = step_name(node.items()[key], key), path[2:]
+    dotted = ""
+    for _, key in rest:
+        dotted += f"[{key}]" if isinstance(key, int) else f".{key}" if dotted else key
+    if not dotted:
+        return step or "the file"
+    return f"{quoted(dotted)} of {step}" if step else quoted(dotted)
+
+
+def step_name(step: Node, index: int) -> str:
+    """How messages name a step: by its id, else by its name, else by its place."""
+    for field in ("id", "name"):
+        node = step.get(field)
+        if node is not None and isinstance(node.value, str) and node.value:
+            return f"step {quoted(node.value)}"
+    return f"step {index + 1}"
+
+
+@cache
+def _pattern(text: str) -> re.Pattern[str]:
+    # `$` of Python also matches before a last line break; that of JSON Schema does not.
+    return re.compile(text.removesuffix("$") + r"\Z" if text.endswith("$") else text)
+
+
+def fits(value: Any, types: str | list[str]) -> bool:
+    """Whether a value is of one of the types of JSON Schema."""
+    kind = KINDS[type(value)]
+    names = (types,) if isinstance(types, str) else types
+    if kind in names or (kind == "integer" and "number" in names):
+        return True
+    return kind == "number" and "integer" in names and float(value).is_integer()
+
+
+def _types(part: dict[str, Any]) -> list[str]:
+    """The types that a part of the schema allows; all of them if it does not say."""
+    if "anyOf" in part:
+        return [name for branch in part["anyOf"] for name in _types(branch)]
+    types = part.get("type", list(WORDS))
+    return [types] if isinstance(types, str) else types
+
+
+class _Checker:
+    def __init__(self, problems: Problems) -> None:
+        self.problems = problems
+
+    def check(self, node: Node, part: dict[str, Any], path: Path) -> None:
+        """Check a node, and all below it, against a part of the schema."""
+        if node.style == BROKEN:
+            return
+        if "anyOf" in part:
+            branch = next((branch for branch in part["anyOf"] if fits(node.value, _types(branch))), None)
+            if branch is None:
+                self._wrong_type(node, part, path)
+                return
+            part = branch
+        if "type" in part and not fits(node.value, part["type"]):
+            self._wrong_type(node, part, path)
+            return
+        if "if" in part and isinstance(node.value, dict) and all(key in node.value for key in part["if"]["required"]):
+            part = {**part, **part["then"]}
+        value = node.value
+        if isinstance(value, dict):
+            self._mapping(node, part, path)
+        elif isinstance(value, list):
+            self._list(node, part, path)
+        elif isinstance(value, str):
+            self._text(node, part, path)
+        elif value is not None and type(value) is not bool:
+            self._number(node, part, path)
+
+    def _mapping(self, node: Node, part: dict[str, Any], path: Path) -> None:
+        properties = part.get("properties", {})
+        rest = part.get("additionalProperties", True)
+        names = part.get("propertyNames")
+        hints = ""
+        for key, value in node.value.items():
+            known = properties.get(key)
+            if known is None and any(_pattern(pattern).search(key) for pattern in part.get("patternProperties", ())):
+                continue
+            if names is not None and not _pattern(names["pattern"]).search(key):
+                message = f"the name {quoted(key)} {names['patternErrorMessage']}"
+                self.problems.add(node.keys[key], f"{label(path)}: {message}")
+            if known is None and rest is False:
+                hints += self._unknown(node, key, part, path)
+            elif known is not None or rest is not True:
+                path.append((node, key))
+                self.check(value, known or rest, path)
+                path.pop()
+        # What stands under a wrong key is one problem, not two: then it is not missing.
+        for key in part.get("required", ()):
+            if key not in node.value and quoted(key) not in hints:
+                place = f" in {label(path)}" if path else ""
+                self.problems.add(node, f"{quoted(key)} is missing{place}", _example(key, properties))
+        if "oneOf" in part:
+            self._one_of(node, [branch["required"][0] for branch in part["oneOf"]], hints, path)
+
+    def _one_of(self, node: Node, keys: list[str], hints: str, path: Path) -> None:
+        present = [key for key in keys if key in node.value]
+        one, other = map(quoted, keys)
+        if len(present) > 1:
+            self.problems.add(node.keys[present[1]], f"{label(path)} has both {one} and {other}", "remove one of them")
+        elif not present and one not in hints and other not in hints and LATER not in hints:
+            hint = "a step runs a script or a program"
+            self.problems.add(node, f"{label(path)} has neither {one} nor {other}", hint)
+
+    def _unknown(self, node: Node, key: str, part: dict[str, Any], path: Path) -> str:
+        title, place = part.get("title", ""), f" in {label(path)}" if path else ""
+        if is_unsupported(key, title):
+            self.problems.add(node.keys[key], f"{quoted(key)}{place} {LATER}")
+            return LATER
+        hint = explain_key(key, title, list(part.get("properties", ())), self.problems)
+        self.problems.add(node.keys[key], f"unknown key {quoted(key)}{place}", hint)
+        return hint
+
+    def _list(self, node: Node, part: dict[str, Any], path: Path) -> None:
+        count = len(node.value)
+        if count < part.get("minItems", 0):
+            self.problems.add(node, f"{label(path)} may not be empty")
+        elif count > part.get("maxItems", count):
+            self.problems.add(node, f"{label(path)} has {count:,} elements; at most {part['maxItems']:,} are allowed")
+        items = part.get("items")
+        if items is None:
+            return
+        for index, item in enumerate(node.value):
+            path.append((node, index))
+            self.check(item, items, path)
+            path.pop()
+
+    def _text(self, node: Node, part: dict[str, Any], path: Path) -> None:
+        text: str = node.value
+        if "enum" in part and text not in part["enum"]:
+            choices = ", ".join(part["enum"])
+            self._wrong(
+                node, path, f"must be one of {choices}, not {quoted(text)}", suggest(text, part["enum"], self.problems)
+            )
+        elif "pattern" in part and not _pattern(part["pattern"]).search(text):
+            hint = (
+                "a number lacks its unit: write `10s` or `10m`"
+                if part.get("title") == "duration" and text.isdigit()
+                else ""
+            )
+            self._wrong(node, path, f"{part['patternErrorMessage']}; it is {quoted(text)}", hint)
+        elif len(text) < part.get("minLength", 0):
+            self._wrong(node, path, "may not be empty")
+        elif len(text) > part.get("maxLength", len(text)):
+            self._wrong(node, path, f"may have at most {part['maxLength']} characters")
+
+    def _number(self, node: Node, part: dict[str, Any], path: Path) -> None:
+        if node.value < part.get("minimum", node.value):
+            self._wrong(node, path, f"must be at least {part['minimum']}, not {node.value}")
+        elif node.value > part.get("maximum", node.value):
+            self._wrong(node, path, f"must be at most {part['maximum']}, not {node.value}")
+
+    def _wrong_type(self, node: Node, part: dict[str, Any], path: Path) -> None:
+        key = str(path[-1][1]) if path else ""
+        if part.get("title") == "duration":
+            is_number = type(node.value) in (int, float)
+            hint = f"a number lacks its unit: write `{node.text}s` or `{node.text}m`" if is_number else ""
+            self._wrong(node, path, f"{part['patternErrorMessage']}, not {_shown(node)}", hint)
+        elif key == "allow_failure" and isinstance(node.value, dict):
+            self._wrong(node, path, "must be true or false; `exit_codes` is not supported by this version")
+        else:
+            types = list(dict.fromkeys(_types(part)))
+            expected = " or ".join(WORDS[name] for name in types)
+            self._wrong(node, path, f"must be {expected}, not {_shown(node)}", _type_hint(node, key, types))
+
+    def _wrong(self, node: Node, path: Path, message: str, hint: str = "") -> None:
+        if isinstance(node.value, str) and "{{" in node.value:
+            hint = NO_TEMPLATE
+        self.problems.add(node, f"{label(path)} {message}", hint)
+
+
+def _example(key: str, properties: dict[str, Any]) -> str:
+    if key == "steps":
+        return "write `steps:` and below it `- run: …`"
+    examples = properties[key].get("examples")
+    return f"for example `{key}: {examples[0]}`" if examples and isinstance(examples[0], str | int) else ""
+
+
+def _shown(node: Node) -> str:
+    value = node.value
+    if value is None:
+        return "nothing"
+    if isinstance(value, bool):
+        return f"`{str(value).lower()}`"
+    if isinstance(value, int | float):
+        return f"the number {printable(node.text[:40]) or value}"
+    return f"the text {quoted(value)}" if isinstance(value, str) else WORDS[KINDS[type(value)]]
+
+
+def _type_hint(node: Node, key: str, types: list[str]) -> str:
+    if node.value is None:
+        return "give it a value, or remove the key"
+    if key == "steps":
+        return "each step begins with `- `"
+    if "array" in types:
+        return _list_hint(node, key)
+    if "string" in types and not isinstance(node.value, dict | list):
+        return f'put it in quotes: `"{printable(node.text[:40])}"`'
+    if types == ["boolean"] and isinstance(node.value, str) and node.value.lower() in YES_NO:
+        return f"write `{YES_NO[node.value.lower()]}`"
+    return "remove the quotes" if _only_quotes(node, types) else ""
+
+
+def _list_hint(node: Node, key: str) -> str:
+    if key == "command":
+        return "write a list of words, or `run` for a script"
+    if key == "run":
+        return f'put it in quotes: `"{printable(node.text[:40])}"`' if node.text else ""
+    return f"write `[{printable(node.value[:60])}]`" if isinstance(node.value, str) else ""
+
+
+def _only_quotes(node: Node, types: list[str]) -> bool:
+    """Whether quotes alone keep a text from being the number that is wanted."""
+    is_digits = isinstance(node.value, str) and bool(node.style) and node.value.isdigit()
+    return is_digits and ("integer" in types or "number" in types)

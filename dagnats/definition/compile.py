@@ -1,0 +1,234 @@
+"""Tree -> plan: what the shape of a file can not say is checked here, and everything that is left out is filled in."""
+
+import posixpath
+from dataclasses import replace
+from typing import Any
+
+from dagnats.core.pipeline import Param, ParamType, Pipeline, Step
+from dagnats.core.text import has_template
+from dagnats.definition import values
+from dagnats.definition.needs import Draft, draft
+from dagnats.definition.params import check_value
+from dagnats.definition.problems import Problems, quoted
+from dagnats.definition.scopes import IN_PIPELINE, Names, Scope
+from dagnats.definition.templates import TemplateCheck
+from dagnats.definition.tree import Node
+
+FINALLY_TIMEOUT_S = 300.0
+NOTHING = Node({}, 0, 0)
+TYPES: dict[type, ParamType] = {
+    str: "string",
+    bool: "boolean",
+    int: "integer",
+    float: "number",
+    list: "array",
+    dict: "object",
+}
+
+
+def compile_pipeline(root: Node, file: str, lines: list[str], problems: Problems) -> Pipeline:
+    """Make the plan. It is only worth something when no problem was noted."""
+    params = _params(root.get("params") or NOTHING, problems)
+    main, last = draft(_mappings(root.get("steps")), _mappings(root.get("finally")), problems)
+    variables = root.get("vars") or NOTHING
+    names = Names(
+        problems,
+        dict(params),
+        {name: place for place, name in enumerate(variables.fields())},
+        {step.id: step for step in main},
+        {step.id: step for step in last},
+    )
+    templates = TemplateCheck(names, lines, problems)
+    _check_values(root, variables, templates)
+    steps = _Steps(root.get("defaults") or NOTHING, templates, problems)
+    outputs = root.get("outputs") or NOTHING
+    return Pipeline(
+        name=values.text(root.get("name")) or "",
+        file=file,
+        steps=tuple(steps.step(one, last=False) for one in main),
+        finally_steps=tuple(steps.step(one, last=True) for one in last),
+        description=values.text(root.get("description")) or "",
+        env=values.environment(root.get("env"), problems),
+        params=params,
+        vars={name: node.plain() for name, node in variables.fields().items()},
+        outputs={name: node.plain() for name, node in outputs.fields().items()},
+        max_parallel=values.whole(root.get("max_parallel")),
+        timeout_s=values.duration(root.get("timeout"), problems),
+        fail_fast=values.flag(root.get("fail_fast")),
+        env_names=frozenset(names.env_names),
+    )
+
+
+def _mappings(node: Node | None) -> list[Node]:
+    return [item for item in (node.items() if node is not None else []) if isinstance(item.value, dict)]
+
+
+def _check_values(root: Node, variables: Node, templates: TemplateCheck) -> None:
+    for node in (root.get("env") or NOTHING).fields().values():
+        templates.value(node, Scope("`env` of the pipeline", IN_PIPELINE))
+    for place, node in enumerate(variables.fields().values()):
+        scope = Scope("`vars`", IN_PIPELINE, until=place)
+        script = node.get("sh")
+        if script is not None:
+            templates.script(script, "sh", scope)
+        else:
+            templates.value(node, scope)
+    for node in (root.get("outputs") or NOTHING).fields().values():
+        templates.value(node, Scope("`outputs` of the pipeline", run_fields=("id", "outcome"), any_step=True))
+
+
+def _params(node: Node, problems: Problems) -> dict[str, Param]:
+    return {name: _param(name, value, problems) for name, value in node.fields().items()}
+
+
+def _param(name: str, node: Node, problems: Problems) -> Param:
+    long = isinstance(node.value, dict)
+    default = node.get("default") if long else node
+    given = default.plain() if default is not None else None
+    kind: Any = values.text(node.get("type")) or TYPES.get(type(given), "string")
+    required = node.get("required")
+    enum = node.get("enum")
+    param = Param(
+        type=kind if kind in TYPES.values() else "string",
+        default=given,
+        required=default is None and (required is None or values.flag(required)),
+        enum=tuple(item.plain() for item in enum.items()) if enum is not None else None,
+        minimum=_bound(node.get("minimum")),
+        maximum=_bound(node.get("maximum")),
+        help=values.text(node.get("help")) or "",
+    )
+    if default is not None and default.value is not None:
+        _check_default(name, param, default, problems)
+    if default is not None and required is not None and values.flag(required):
+        problems.add(
+            node.keys["required"], f"param {quoted(name)} is required and has a default", "remove one of the two"
+        )
+    _check_limits(name, param, node, problems)
+    return param
+
+
+def _check_default(name: str, param: Param, default: Node, problems: Problems) -> None:
+    if isinstance(default.value, str) and has_template(default.value):
+        problems.add(
+            default,
+            f"the default of param {quoted(name)} may hold no template",
+            "use `vars` for values that are made from others",
+        )
+        return
+    message = check_value(name, param, default.plain())
+    if message is not None:
+        problems.add(default, message)
+
+
+def _check_limits(name: str, param: Param, node: Node, problems: Problems) -> None:
+    free = replace(param, enum=None, minimum=None, maximum=None)
+    for item in (node.get("enum") or NOTHING).items():
+        message = check_value(name, free, item.plain())
+        if message is not None:
+            problems.add(item, message)
+    if param.type not in ("integer", "number"):
+        for field in ("minimum", "maximum"):
+            if field in node.keys:
+                problems.add(
+                    node.keys[field],
+                    f"{quoted(field)} is for numbers, and param {quoted(name)} is of type {param.type}",
+                )
+    elif param.minimum is not None and param.maximum is not None and param.minimum > param.maximum:
+        problems.add(node.keys["maximum"], f"the maximum of param {quoted(name)} is below its minimum")
+
+
+def _bound(node: Node | None) -> float | None:
+    number = node.value if node is not None else None
+    return number if isinstance(number, int | float) and not isinstance(number, bool) else None
+
+
+class _Steps:
+    """Makes steps of drafts: what `defaults` gives, then what the step says."""
+
+    def __init__(self, defaults: Node, templates: TemplateCheck, problems: Problems) -> None:
+        self._defaults = defaults.fields()
+        self._templates = templates
+        self._problems = problems
+
+    def step(self, one: Draft, *, last: bool) -> Step:
+        """One step of the plan."""
+        fields = {**self._defaults, **one.node.fields()}
+        what = f"step {quoted(one.id)}"
+        scope = Scope(what, run_fields=("id", "attempt", "outcome") if last else ("id", "attempt"), step=one, last=last)
+        shell = self._shell(one, fields)
+        condition, status = None, frozenset[str]()
+        if "if" in fields:
+            condition, status = self._templates.condition(fields["if"], scope)
+        timeout = values.duration(fields.get("timeout"), self._problems)
+        return Step(
+            id=one.id,
+            name=self._name(fields.get("name")),
+            needs=tuple(one.needs),
+            condition=condition,
+            status_functions=status,
+            run=self._templates.script(fields["run"], shell, scope) if "run" in fields else None,
+            command=self._command(fields.get("command"), scope),
+            shell=shell,
+            working_dir=self._working_dir(fields.get("working_dir"), scope),
+            env=self._env(one.node.get("env"), scope),
+            timeout_s=FINALLY_TIMEOUT_S if last and timeout is None else timeout,
+            idle_timeout_s=values.duration(fields.get("idle_timeout"), self._problems),
+            retry=values.retry(fields.get("retry"), self._problems),
+            allow_failure=values.flag(fields.get("allow_failure")),
+            outputs=values.outputs(fields.get("outputs")),
+            line=one.node.line,
+        )
+
+    def _shell(self, one: Draft, fields: dict[str, Node]) -> str | tuple[str, ...]:
+        if "command" in one.node.fields() and "shell" in one.node.fields():
+            self._problems.add(
+                one.node.keys["shell"], "`shell` has no meaning for `command`", "`command` is started without a shell"
+            )
+        node = fields.get("shell")
+        if node is None or not isinstance(node.value, list):
+            return values.text(node) or "bash"
+        words = tuple(item.value for item in node.items() if isinstance(item.value, str))
+        if not any("{0}" in word for word in words):
+            self._problems.add(
+                node, "`shell` has no `{0}`, the place of the script's file", 'for example `[perl, "{0}"]`'
+            )
+        return words
+
+    def _name(self, node: Node | None) -> str | None:
+        name = values.text(node)
+        if node is None or name is None:
+            return None
+        if not name.isprintable():
+            self._problems.add(node, "`name` may hold no line breaks and no control characters")
+        self._templates.value(node, Scope("`name` of a step", ("params", "vars")))
+        return name
+
+    def _command(self, node: Node | None, scope: Scope) -> tuple[str, ...] | None:
+        if node is None:
+            return None
+        self._templates.value(node, scope)
+        words = [word for word in map(values.as_text, node.items()) if word is not None]
+        if words and not words[0]:
+            self._problems.add(node.items()[0], "the program may not be empty")
+        return tuple(words)
+
+    def _working_dir(self, node: Node | None, scope: Scope) -> str | None:
+        path = values.text(node)
+        if node is None or path is None:
+            return None
+        self._templates.value(node, scope)
+        if not has_template(path) and posixpath.normpath(path).split("/")[0] == "..":
+            self._problems.add(
+                node, f"`working_dir` {quoted(path)} leaves the project", "write an absolute path if that is meant"
+            )
+        return path
+
+    def _env(self, own: Node | None, scope: Scope) -> dict[str, str]:
+        result: dict[str, str] = {}
+        for node in (self._defaults.get("env"), own):
+            if node is None:
+                continue
+            for value in node.fields().values():
+                self._templates.value(value, scope)
+            result.update(values.environment(node, self._problems))
+        return result

@@ -1,0 +1,39 @@
+"""The schema of a pipeline file: one text, in `schemas/` of the project and beside this module in a wheel."""
+
+import json
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+HERE = Path(__file__).parent
+NAME = "pipeline.schema.json"
+
+
+def schema_text() -> str:
+    """The JSON Schema as it is published."""
+    installed = HERE / NAME
+    return (installed if installed.exists() else HERE.parents[1] / "schemas" / NAME).read_text("utf-8")
+
+
+@cache
+def schema() -> dict[str, Any]:
+    """The schema with every `$ref` replaced by what it refers to. It has no cycles."""
+    document: dict[str, Any] = json.loads(schema_text())
+    definitions = document.pop("definitions")
+
+    def inline(part: Any) -> Any:
+        if isinstance(part, list):
+            return [inline(item) for item in part]
+        if not isinstance(part, dict):
+            return part
+        whole = {key: value if key in ("default", "examples") else inline(value) for key, value in part.items()}
+        name = whole.pop("$ref", None)
+        return {**resolved(name), **whole} if isinstance(name, str) else whole
+
+    @cache
+    def resolved(reference: str) -> dict[str, Any]:
+        found: dict[str, Any] = inline(definitions[reference.rsplit("/", 1)[1]])
+        return found
+
+    result: dict[str, Any] = inline(document)
+    return result

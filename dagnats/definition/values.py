@@ -1,0 +1,118 @@
+"""Single values of the file as the plan holds them. What does not fit was reported by the check of the shape, and is left out."""
+
+import re
+from typing import Any
+
+from dagnats.core.pipeline import Output, Retry
+from dagnats.definition.problems import Problems, quoted
+from dagnats.definition.tree import Node
+
+PART = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,3})?)(ms|s|m|h)")
+SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
+YEAR_S = 365 * 24 * 3600.0
+RESERVED = "DAGNATS_"
+
+
+def duration(node: Node | None, problems: Problems, *, zero: bool = False) -> float | None:
+    """Seconds; `zero` says whether none at all makes sense."""
+    if node is None or not isinstance(node.value, str):
+        return None
+    parts = PART.findall(node.value)
+    if "".join(number + unit for number, unit in parts) != node.value or not parts:
+        return None
+    seconds = sum(float(number) * SECONDS[unit] for number, unit in parts)
+    if seconds > YEAR_S:
+        problems.add(node, f"{quoted(node.value)} is longer than 365 days")
+        return None
+    if not seconds and not zero:
+        problems.add(node, f"{quoted(node.value)} is no time at all", "remove the key if there is no limit")
+        return None
+    return seconds
+
+
+def text(node: Node | None) -> str | None:
+    """A text, or nothing."""
+    return node.value if node is not None and isinstance(node.value, str) else None
+
+
+def flag(node: Node | None) -> bool:
+    """True or false; false if it is not there."""
+    return node is not None and node.value is True
+
+
+def whole(node: Node | None) -> int | None:
+    """An integer, or nothing. 3.0 is one, as in JSON."""
+    number = node.value if node is not None else None
+    if isinstance(number, bool) or not isinstance(number, int | float) or number != int(number):
+        return None
+    return int(number)
+
+
+def as_text(node: Node) -> str | None:
+    """A scalar as an environment variable or an argument has it: numbers as they are written, `3.10` is not 3.1."""
+    if isinstance(node.value, bool):
+        return str(node.value).lower()
+    if isinstance(node.value, int | float):
+        return node.text
+    return text(node)
+
+
+def environment(node: Node | None, problems: Problems) -> dict[str, str]:
+    """Names and values of environment variables."""
+    result: dict[str, str] = {}
+    for name, value in node.fields().items() if node is not None else ():
+        if node is not None and name.startswith(RESERVED):
+            problems.add(
+                node.keys[name],
+                f"the name {quoted(name)} is reserved",
+                f"names that begin with {RESERVED} are set for every step",
+            )
+        content = as_text(value)
+        if content is not None:
+            result[name] = content
+    return result
+
+
+def retry(node: Node | None, problems: Problems) -> Retry:
+    """When a failed attempt is followed by another one."""
+    if node is None:
+        return Retry()
+    further = whole(node)
+    if further is not None:
+        return Retry(max_attempts=further + 1)
+    initial = duration(node.get("initial_delay"), problems, zero=True) or 0.0
+    longest = duration(node.get("max_delay"), problems)
+    longest_node = node.get("max_delay")
+    if longest is not None and longest_node is not None and longest < initial:
+        problems.add(longest_node, "`max_delay` is shorter than `initial_delay`")
+    multiplier = node.get("multiplier")
+    strategy = text(node.get("strategy")) or "fixed"
+    if multiplier is not None and strategy != "exponential":
+        problems.add(node.keys["multiplier"], "`multiplier` needs `strategy: exponential`")
+    return Retry(
+        max_attempts=whole(node.get("max_attempts")) or 1,
+        strategy=strategy,  # type: ignore[arg-type]  # one of the three, or the check of the shape has complained
+        initial_delay_s=initial,
+        max_delay_s=longest,
+        multiplier=float(_number(multiplier, 2.0)),
+        jitter=flag(node.get("jitter")),
+        on=_reasons(node.get("on")),
+    )
+
+
+def _number(node: Node | None, default: float) -> Any:
+    return node.value if node is not None and isinstance(node.value, int | float) else default
+
+
+def _reasons(node: Node | None) -> tuple[int | str, ...] | None:
+    if node is None:
+        return None
+    return tuple(item.value if isinstance(item.value, str) else whole(item) or 0 for item in node.items())
+
+
+def outputs(node: Node | None) -> dict[str, Output]:
+    """What is declared of the outputs of a step."""
+    return {
+        name: Output(type=text(item.get("type")) or "string", required=flag(item.get("required")))  # type: ignore[arg-type]
+        for name, item in (node.fields() if node is not None else {}).items()
+    }

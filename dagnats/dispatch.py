@@ -1,0 +1,206 @@
+"""From a state to what a step needs: contexts for its templates, the truth of its `if`, and the task that asks for an attempt."""
+
+import os
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from dagnats.bus.tasks import Task
+from dagnats.core.codec import encode_json
+from dagnats.core.decide import EvaluationError
+from dagnats.core.pipeline import JSON, Step
+from dagnats.core.state import TERMINAL, RunState
+from dagnats.core.text import has_template
+
+
+def text_of(value: JSON) -> str:
+    """Give a value as text, the way templates print it."""
+    match value:
+        case None:
+            return ""
+        case bool():
+            return "true" if value else "false"
+        case str():
+            return value
+        case _:
+            return encode_json(value)
+
+
+class Dispatch:
+    """Evaluates and renders for one run. Everything it knows is in the state, so that asking again gives the same."""
+
+    def __init__(self, environ: Mapping[str, str], extra_env: Mapping[str, str]) -> None:
+        self._extra_env = {"CI": environ.get("CI", "true"), **extra_env}
+        self._root_env: dict[str, str] | None = None
+
+    def condition(self, state: RunState, step: Step) -> bool:
+        """Whether the step's `if` is true. Raises EvaluationError."""
+        expression = (step.condition or "").strip()
+        functions = _status_functions(state, step)
+        name = expression.removesuffix("()")
+        if name in functions and expression.endswith("()"):
+            return functions[name]()
+        context = self._context(state, step, [expression], expression=True)
+        return bool(_guarded("if", lambda template: template.evaluate(expression, context, functions)))
+
+    def outputs(self, state: RunState) -> tuple[Mapping[str, JSON], Mapping[str, str]]:
+        """The run's outputs; one that can not be rendered is null and has a note why."""
+        outputs: dict[str, JSON] = {}
+        notes: dict[str, str] = {}
+        for name, value in state.plan.outputs.items():
+            try:
+                outputs[name] = self._value(state, value, f"outputs.{name}")
+            except EvaluationError as error:
+                outputs[name], notes[name] = None, str(error)
+        return outputs, notes
+
+    def task(self, state: RunState, step: Step, attempt: int, not_before: float | None) -> Task:
+        """Give the task for an attempt. Raises EvaluationError where a template fails."""
+        texts = [*step.env.values(), *(step.command or ()), step.run or "", step.working_dir or ""]
+        context = self._context(state, step, [text for text in texts if has_template(text)])
+        env = {**self._root(state), **{name: _text(text, context, f"env.{name}") for name, text in step.env.items()}}
+        script, argv = step.run, None
+        if script is not None and has_template(script):
+            script, values = _script(script, context, step.shell)
+            env |= values
+        if step.command is not None:
+            argv = [_text(part, context, "command") for part in step.command]
+        env |= {
+            "DAGNATS_RUN_ID": state.run,
+            "DAGNATS_STEP": step.id,
+            "DAGNATS_ATTEMPT": str(attempt),
+            "DAGNATS_WORKSPACE": state.started.workspace,
+            **self._extra_env,
+        }
+        _refuse_nul(env, argv or [])
+        return Task(
+            run=state.run,
+            step=step.id,
+            attempt=attempt,
+            cwd=_directory(state.started.workspace, _text(step.working_dir or "", context, "working_dir")),
+            argv=argv,
+            shell=step.shell,
+            script=script,
+            env=env,
+            timeout_s=step.timeout_s,
+            idle_timeout_s=step.idle_timeout_s,
+            outputs={name: {"type": output.type, "required": output.required} for name, output in step.outputs.items()},
+            not_before=not_before,
+        )
+
+    def _root(self, state: RunState) -> Mapping[str, str]:
+        """Render the run's own `env`, once: no step can change what it means."""
+        if self._root_env is None:
+            context = self._context(state, None, [])
+            self._root_env = {name: _text(text, context, f"env.{name}") for name, text in state.plan.env.items()}
+        return self._root_env
+
+    def _value(self, state: RunState, value: JSON, where: str) -> JSON:
+        match value:
+            case str() if has_template(value):
+                context = self._context(state, None, [value])
+                return _guarded(where, lambda template: template.render(value, context))
+            case list():
+                return [self._value(state, item, where) for item in value]
+            case dict():
+                return {key: self._value(state, item, where) for key, item in value.items()}
+            case _:
+                return value
+
+    def _context(self, state: RunState, step: Step | None, texts: Iterable[str], *, expression: bool = False) -> dict[str, JSON]:
+        started = state.started
+        run: dict[str, JSON] = {"id": state.run}
+        if step is not None:
+            run["attempt"] = max(1, state.steps[step.id].attempt)
+        if state.in_finally:
+            run["outcome"] = str(state.outcome)
+        return {
+            "params": started.params,
+            "vars": started.vars,
+            "env": started.env,
+            "pipeline": pipeline_context(started.plan.name, started.plan.file, started.workspace),
+            "run": run,
+            "steps": {id_: _step_context(state, id_) for id_ in _mentioned(state, texts, expression)},
+        }
+
+
+def pipeline_context(name: str, file: str, workspace: str) -> dict[str, JSON]:
+    """Give what templates see as `pipeline`."""
+    return {"name": name, "file": file, "dir": workspace}
+
+
+def _mentioned(state: RunState, texts: Iterable[str], expression: bool) -> Iterable[str]:
+    """Name the steps that the texts mention: a context of 10,000 steps is not built for a step that reads one."""
+    found: dict[str, None] = {}
+    for text in texts:
+        if "steps" not in text:
+            continue
+        references = _guarded("template", lambda template, text=text: template.check(text, expression=expression))
+        for reference in references:
+            if reference.path[0] == "steps" and len(reference.path) > 1 and reference.path[1] in state.steps:
+                found[reference.path[1]] = None
+            elif reference.path == ("steps",):
+                return state.steps
+    return found
+
+
+def _step_context(state: RunState, id_: str) -> dict[str, JSON]:
+    step = state.steps[id_]
+    ended = step.status in TERMINAL
+    return {"outputs": dict(step.outputs), "status": str(step.status), "exit_code": step.exit_code if ended else None}
+
+
+def _status_functions(state: RunState, step: Step) -> dict[str, Callable[[], bool]]:
+    """The status functions: of a step, they ask what came before it; in `finally`, they ask the run."""
+    own = state.steps[step.id]
+    tainted = state.any_failed or state.cancel is not None if own.final else own.tainted
+    failed = state.any_failed if own.final else own.failed
+    return {
+        "success": lambda: not tainted,
+        "failure": lambda: failed,
+        "always": lambda: True,
+        "cancelled": lambda: state.cancel is not None,
+    }
+
+
+def _guarded(where: str, use: Callable[[Any], Any]) -> Any:
+    from dagnats import template  # noqa: PLC0415 - measured: 60 ms that a pipeline without templates does not pay
+
+    try:
+        return use(template)
+    except template.TemplateError as error:
+        raise EvaluationError(f"{where}: {error}") from error
+
+
+def _text(text: str, context: Mapping[str, JSON], where: str) -> str:
+    if not has_template(text):
+        return text
+    rendered: str = _guarded(where, lambda template: template.render_text(text, context))
+    return rendered
+
+
+def _script(script: str, context: Mapping[str, JSON], shell: str | tuple[str, ...]) -> tuple[str, dict[str, str]]:
+    kind = shell if isinstance(shell, str) else ""
+    rendered: tuple[str, dict[str, str]] = _guarded("run", lambda template: template.render_script(script, context, kind))
+    return rendered
+
+
+def _directory(workspace: str, relative: str) -> str:
+    """Resolve `working_dir`: relative ones stay beneath the workspace, links included."""
+    if not relative:
+        return workspace
+    if os.path.isabs(relative):
+        return relative
+    root = Path(workspace).resolve()
+    resolved = (root / relative).resolve()
+    if not resolved.is_relative_to(root):
+        raise EvaluationError(f"working_dir: {relative!r} leaves the project {workspace}; write an absolute path if that is meant")
+    return str(resolved)
+
+
+def _refuse_nul(env: Mapping[str, str], argv: Iterable[str]) -> None:
+    for name, value in env.items():
+        if "\0" in value:
+            raise EvaluationError(f"env.{name}: holds a NUL byte, which no process can be given")
+    if any("\0" in part for part in argv):
+        raise EvaluationError("command: holds a NUL byte, which no process can be given")

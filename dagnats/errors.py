@@ -1,0 +1,36 @@
+"""One tree of errors; each class owns the exit code with which the command line ends.
+
+A step that fails is not an error of this tree: it is data (`StepFailed`). These are for everything else.
+"""
+
+
+class DagnatsError(Exception):
+    """Something a person must be told: its text says where, what, and what to do."""
+
+    exit_code = 3
+
+
+class UsageError(DagnatsError):
+    """The command line, a parameter or a file can not be used; nothing was started."""
+
+    exit_code = 2
+
+
+class EngineError(DagnatsError):
+    """The engine or its surroundings failed: server, disk, lock."""
+
+    exit_code = 3
+
+
+class DiskFullError(EngineError):
+    """No space is left where the run keeps its store."""
+
+
+class RunLostError(EngineError):
+    """Another engine has written to this run's journal; this one must not go on."""
+
+
+class JournalError(DagnatsError):
+    """The journal is damaged: a gap, a broken chain, or an unknown version."""
+
+    exit_code = 5

@@ -1,0 +1,391 @@
+"""The guardian: the parent of every process that a run starts, and the one that leaves none of them behind.
+
+The runner starts it first, in a session of its own, and talks to it over a socket. It starts processes, reports how they
+end, stops their whole trees, and adopts what they orphan. The end of the socket, for whatever reason, is the end of
+everything: also when the runner was killed, all that it started is killed, and then the guardian ends too.
+
+`exited` comes the moment the main process ends. If `clean`, nothing is left of it; else `finished` follows once nothing is,
+after `finish` was asked for or FINISH_AFTER_S. What belongs to a process: its session, its descendants, and orphans that
+carry its mark in their environment. An orphan that nobody can claim (own session, cleared environment) lives until the end
+of the guardian. Where there is no /proc (macOS), what belongs to a process is its process group.
+
+Only cheap modules are imported here, because nothing runs before the guardian does: no socket, signal, typing.
+"""
+
+from __future__ import annotations
+
+import _socket
+import errno
+import os
+import select
+import sys
+import time
+
+from dagnats import proctree
+from dagnats.frames import Frames, frame
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import signal as _signal
+    from collections.abc import Callable, Sequence
+else:
+    import _signal  # `signal` wraps this in enumerations for 6 ms
+
+FINISH_AFTER_S = 10.0
+GIVE_UP_S = 5.0  # a process that may not be killed (another user's) or can not be (waiting for a dead disk)
+SWEEP_S = 0.05
+EXEC_S = 0.002
+EXEC_TRIES = 8
+NOBODY = 0
+_RECEIVE_BYTES = 256 * 1024
+_ANCILLARY_BYTES = 256
+_CLOEXEC = getattr(_socket, "MSG_CMSG_CLOEXEC", 0)
+_DONTWAIT = _socket.MSG_DONTWAIT
+# Python ignores some signals, and what the runner's parent ignored (nohup) is inherited: a step begins with none ignored.
+_IGNORED_SIGNALS = tuple(number for number in _signal.valid_signals() if _signal.getsignal(number) == _signal.SIG_IGN)
+
+
+class Job:
+    """One started process and all that came of it, until nothing of it is left."""
+
+    __slots__ = ("deadline", "ended", "give_up_at", "ladder", "leftovers", "number", "pid", "shot")
+
+    def __init__(self, number: int, pid: int) -> None:
+        self.number = number
+        self.pid = pid
+        self.ended = False
+        self.ladder: list[tuple[int, float]] | None = None  # what is left of a stop that is under way
+        self.deadline: float | None = None
+        self.give_up_at: float | None = None  # set when it is being killed
+        self.shot: set[int] = set()
+        self.leftovers = 0
+
+
+class Keeper:
+    """The guardian's state, and its loop."""
+
+    def __init__(self, channel: _socket.socket, mark: bytes) -> None:
+        self._channel = channel
+        self._mark = mark + b"."
+        self._outer = b""
+        self._base: dict[bytes, bytes] = {}
+        self._jobs: dict[int, Job] = {}
+        self._mains: dict[int, Job] = {}
+        self._owners: dict[int, int] = {}
+        self._fds: list[int] = []
+        self._inbox = Frames()
+        self._outbox = bytearray()
+        self._children = proctree.OwnChildren()
+        self._wake, writer = os.pipe()
+        os.set_blocking(self._wake, False)
+        os.set_blocking(writer, False)
+        _signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
+        _signal.signal(_signal.SIGCHLD, lambda *_: None)  # without a handler nothing is written to the pipe
+        _signal.pthread_sigmask(_signal.SIG_UNBLOCK, [_signal.SIGCHLD])
+
+    def serve(self) -> None:
+        """Work until the runner has closed its end of the socket, or is gone."""
+        poll = select.poll()
+        poll.register(self._wake, select.POLLIN)
+        poll.register(self._channel, select.POLLIN)
+        while True:
+            ready = dict(poll.poll(self._timeout_ms()))
+            if self._wake in ready:
+                self._reap()
+            if ready.get(self._channel.fileno(), 0) & ~select.POLLOUT and not self._receive():
+                return
+            self._tick()
+            self._flush()
+            poll.modify(self._channel, select.POLLIN | (select.POLLOUT if self._outbox else 0))
+
+    def kill_everything(self) -> None:
+        """Kill all that was ever started or adopted, and return when it is gone."""
+        give_up_at = time.monotonic() + GIVE_UP_S
+        poll = select.poll()
+        poll.register(self._wake, select.POLLIN)
+        while self._reap() and time.monotonic() < give_up_at:
+            for job in self._jobs.values():
+                if not job.ended or not proctree.AVAILABLE:
+                    _kill(os.killpg, job.pid, _signal.SIGKILL)
+            for pid in proctree.with_descendants(self._children.read()):
+                _kill(os.kill, pid, _signal.SIGKILL)
+            self._flush()
+            poll.poll(SWEEP_S * 1000)
+        self._flush()
+
+    # What the runner asks for
+
+    def _receive(self) -> bool:
+        try:
+            data, ancillary, _, _ = self._channel.recvmsg(_RECEIVE_BYTES, _ANCILLARY_BYTES, _DONTWAIT | _CLOEXEC)
+        except BlockingIOError:
+            return True
+        except ConnectionError:
+            return False
+        for level, kind, payload in ancillary:
+            if (level, kind) == (_socket.SOL_SOCKET, _socket.SCM_RIGHTS):
+                self._fds += (
+                    int.from_bytes(payload[at : at + 4], sys.byteorder) for at in range(0, len(payload) - 3, 4)
+                )
+        if not _CLOEXEC:
+            for fd in self._fds:
+                os.set_inheritable(fd, False)
+        handlers: dict[str, Callable[..., None]] = {
+            "base": self._on_base,
+            "spawn": self._on_spawn,
+            "stop": self._on_stop,
+            "finish": self._on_finish,
+        }
+        for name, *arguments in self._inbox.feed(data):
+            handlers[name](*arguments)
+        return bool(data)
+
+    def _on_base(self, env: dict[bytes, bytes]) -> None:
+        self._base = env
+        outer = env.get(proctree.MARK)
+        self._outer = outer + b"/" if outer else b""
+
+    def _on_spawn(
+        self, number: int, argv: list[bytes], cwd: bytes, changes: dict[bytes, bytes | None], count: int
+    ) -> None:
+        fds, self._fds = self._fds[:count], self._fds[count:]
+        env = {name: value for name, value in (self._base | changes).items() if value is not None}
+        env[proctree.MARK] = self._outer + self._mark + str(number).encode()
+        part = "cwd"
+        try:
+            os.chdir(cwd)
+            part = "program"
+            pid = os.posix_spawn(
+                resolve(argv[0], env.get(b"PATH")),
+                argv,
+                env,
+                file_actions=((os.POSIX_SPAWN_DUP2, fds[0], 1), (os.POSIX_SPAWN_DUP2, fds[-1], 2)),
+                setsid=True,
+                setsigmask=(),
+                setsigdef=_IGNORED_SIGNALS,
+            )
+        except (OSError, ValueError) as error:
+            self._send("failed", number, getattr(error, "errno", errno.EINVAL), part)
+        else:
+            self._jobs[number] = self._mains[pid] = Job(number, pid)
+            self._send("started", number, pid)
+        finally:
+            os.chdir("/")
+            for fd in fds:
+                os.close(fd)
+
+    def _on_stop(self, number: int, ladder: Sequence[tuple[int, float]]) -> None:
+        job = self._jobs.get(number)
+        if job is not None:
+            job.ladder, job.give_up_at = list(ladder), None
+            self._next_rung(job)
+
+    def _on_finish(self, number: int) -> None:
+        job = self._jobs.get(number)
+        if job is not None and job.ended and job.ladder is None and job.give_up_at is None:
+            self._kill(job)
+
+    # What happens to the processes
+
+    def _reap(self) -> bool:
+        """Take the ends of all that ended; false when no child is left."""
+        try:  # noqa: SIM105  # contextlib takes 4 ms to import
+            os.read(self._wake, 4096)
+        except BlockingIOError:
+            pass
+        ended = []
+        has_children = True
+        while True:
+            try:
+                pid, status = os.waitpid(-1, os.WNOHANG)
+            except ChildProcessError:
+                has_children = False
+                break
+            if pid == 0:
+                break
+            self._owners.pop(pid, None)
+            job = self._mains.get(pid)
+            if job is not None and not job.ended:
+                job.ended = True
+                ended.append((job, os.waitstatus_to_exitcode(status)))
+        for job, code in ended:
+            self._exited(job, code)
+        for job in [job for job in self._jobs.values() if job.ended or job.give_up_at is not None]:
+            if job.give_up_at is not None:
+                self._sweep(job)
+            elif not self._family(job):
+                self._conclude(job)
+        return has_children
+
+    def _exited(self, job: Job, code: int) -> None:
+        clean = not self._family(job)
+        self._send("exited", job.number, code, clean)
+        if clean:
+            self._forget(job)
+        elif job.deadline is None:
+            job.deadline = time.monotonic() + FINISH_AFTER_S
+
+    def _family(self, job: Job) -> set[int]:
+        """All that lives of a job. Exact when the main process has ended: what is left has a child of ours at its top."""
+        if not proctree.AVAILABLE:
+            return {job.pid} if not job.ended or _kill(os.killpg, job.pid, 0) else set()
+        roots = [] if job.ended else [job.pid]
+        for pid in self._children.read():
+            main = self._mains.get(pid)
+            if (main is None or main.ended) and self._owner(pid) == job.number:
+                roots.append(pid)
+        return proctree.with_descendants(roots)
+
+    def _owner(self, pid: int) -> int:
+        """The job to which an adopted process belongs, or NOBODY. The answer holds until the process is reaped."""
+        if pid not in self._owners:
+            job = self._mains.get(proctree.session(pid) or 0)
+            self._owners[pid] = self._marked(pid) if job is None else job.number
+        return self._owners[pid]
+
+    def _marked(self, pid: int) -> int:
+        for _ in range(EXEC_TRIES):
+            words = proctree.marks(pid)
+            if words is not None:
+                return next(
+                    (int(word.removeprefix(self._mark)) for word in words if word.startswith(self._mark)), NOBODY
+                )
+            time.sleep(EXEC_S / EXEC_TRIES)  # it is just becoming another program, or has cleared its environment
+        return NOBODY
+
+    def _next_rung(self, job: Job) -> None:
+        job.deadline = None
+        if job.ladder:
+            number, grace_s = job.ladder.pop(0)
+            if number == _signal.SIGKILL:
+                self._kill(job)
+                return
+            family = self._family(job)
+            self._signal(job, family, number)
+            self._signal(job, family, _signal.SIGCONT)  # a stopped process gets its signal when it goes on
+            job.deadline = time.monotonic() + grace_s
+        else:
+            job.ladder = None
+            if job.ended:
+                self._kill(job)
+
+    def _kill(self, job: Job) -> None:
+        job.ladder, job.give_up_at = None, time.monotonic() + GIVE_UP_S
+        self._sweep(job)
+
+    def _sweep(self, job: Job) -> None:
+        """Kill what there is. Comes again after each end and every SWEEP_S, for what was forked meanwhile."""
+        family = self._family(job)
+        now = time.monotonic()
+        if not family:
+            self._conclude(job)
+        elif job.give_up_at is not None and now >= job.give_up_at:
+            if not job.ended:
+                self._send("exited", job.number, None, False)
+            self._conclude(job)
+        else:
+            if job.ended:
+                job.leftovers += len(family - job.shot)
+            job.shot |= family
+            self._signal(job, family, _signal.SIGKILL)
+            job.deadline = now + SWEEP_S
+
+    def _signal(self, job: Job, family: set[int], number: int) -> None:
+        """Signal each process of a family once: twice would be a second interrupt, which many programs take as "now"."""
+        grouped = not job.ended or not proctree.AVAILABLE
+        if grouped:
+            _kill(os.killpg, job.pid, number)
+        for pid in family - {job.pid}:
+            try:
+                if not grouped or os.getpgid(pid) != job.pid:
+                    _kill(os.kill, pid, number)
+            except ProcessLookupError:
+                continue
+
+    def _conclude(self, job: Job) -> None:
+        self._send("finished", job.number, job.leftovers)
+        self._forget(job)
+
+    def _forget(self, job: Job) -> None:
+        del self._jobs[job.number]
+        if self._mains.get(job.pid) is job:
+            del self._mains[job.pid]
+
+    # The loop's clock and its mouth
+
+    def _timeout_ms(self) -> int | None:
+        deadlines = [job.deadline for job in self._jobs.values() if job.deadline is not None]
+        return max(0, int((min(deadlines) - time.monotonic()) * 1000) + 1) if deadlines else None
+
+    def _tick(self) -> None:
+        now = time.monotonic()
+        for job in [job for job in self._jobs.values() if job.deadline is not None and job.deadline <= now]:
+            if job.give_up_at is not None:
+                self._sweep(job)
+            elif job.ladder is not None:
+                self._next_rung(job)
+            else:
+                self._kill(job)
+
+    def _send(self, *message: object) -> None:
+        self._outbox += frame(*message)
+
+    def _flush(self) -> None:
+        """Never waits: a runner that does not read must not keep the guardian from its work."""
+        while self._outbox:
+            try:
+                del self._outbox[: self._channel.send(self._outbox, _DONTWAIT)]
+            except BlockingIOError:
+                return
+            except OSError:  # the runner is gone; the socket's end tells so
+                self._outbox.clear()
+
+
+def resolve(program: bytes, search_path: bytes | None) -> bytes:
+    """The file to run, looked up in the process's own PATH.
+
+    Empty and relative entries do not count: a file that lies in the working directory is never run for a command's name.
+    """
+    if b"/" in program:
+        return program
+    code = errno.ENOENT
+    for folder in (os.defpath.encode() if search_path is None else search_path).split(b":"):
+        path = folder + b"/" + program
+        if folder.startswith(b"/") and os.access(path, os.F_OK) and os.path.isfile(path):  # noqa: PTH113
+            if os.access(path, os.X_OK):
+                return path
+            code = errno.EACCES
+    raise OSError(code, os.strerror(code))
+
+
+def _kill(how: Callable[[int, int], None], target: int, number: int) -> bool:
+    """Signal, if it is there. A process that may not be signalled is there too."""
+    try:
+        how(target, number)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def main(fd: int, mark: str) -> None:
+    """Be the guardian: `fd` is the socket to the runner, `mark` what all its processes carry."""
+    os.chdir("/")
+    os.set_inheritable(fd, False)
+    for name in os.listdir("/dev/fd"):  # noqa: PTH208
+        if int(name) not in (2, fd):
+            try:
+                os.close(int(name))
+            except OSError:  # the one that listed them
+                continue
+    os.set_inheritable(os.open(os.devnull, os.O_RDONLY), True)  # 0: the stdin of every process
+    while os.open(os.devnull, os.O_WRONLY) < 2:
+        pass
+    proctree.become_subreaper()
+    keeper = Keeper(_socket.socket(fileno=fd), mark.encode())
+    try:
+        keeper.serve()
+    finally:
+        keeper.kill_everything()
+    os._exit(0)  # nothing is left to tidy, and the runner waits for this end

@@ -1,0 +1,261 @@
+"""What of Jinja's language a pipeline may use, and which context variables a template mentions."""
+
+import difflib
+import inspect
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any, Final
+
+from jinja2 import nodes
+
+from dagnats.template.errors import RefusedError
+from dagnats.template.filters import FILTERS, TESTS
+from dagnats.template.values import bounded
+
+STATUS_FUNCTIONS: Final = frozenset({"success", "failure", "always", "cancelled"})
+MAX_LOOPS: Final = 8
+MAX_DEPTH: Final = 50
+
+_FORBIDDEN: Final[dict[type[nodes.Node], str]] = {
+    nodes.Extends: "extends",
+    nodes.Block: "block",
+    nodes.Include: "include",
+    nodes.Import: "import",
+    nodes.FromImport: "from",
+    nodes.Macro: "macro",
+    nodes.CallBlock: "call",
+    nodes.FilterBlock: "filter",
+    nodes.With: "with",
+    nodes.AssignBlock: "set ... endset",
+    nodes.ScopedEvalContextModifier: "autoescape",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """A use of a context variable. `path` stops at the first part that is not a constant.
+
+    `raw` says that its value is pasted into the text as it is.
+    """
+
+    path: tuple[str, ...]
+    line: int
+    raw: bool = False
+
+
+def is_pasted(node: nodes.Node) -> bool:
+    """Whether the last filter of an interpolation is `raw`."""
+    return isinstance(node, nodes.Filter) and node.name == "raw"
+
+
+def unpasted(node: nodes.Expr) -> nodes.Expr:
+    """An interpolation without its `raw`."""
+    return node.node if isinstance(node, nodes.Filter) and node.name == "raw" and node.node is not None else node
+
+
+def root_of(node: nodes.Node) -> tuple[nodes.Node, list[nodes.Expr | str]]:
+    """Where a chain of fields begins, and its keys from there on."""
+    keys: list[nodes.Expr | str] = []
+    while isinstance(node, nodes.Getattr | nodes.Getitem):
+        keys.append(node.attr if isinstance(node, nodes.Getattr) else node.arg)
+        node = node.node
+    return node, keys[::-1]
+
+
+class Check:
+    """One walk over a tree; `line` is where it is, so that whoever catches an error can say so."""
+
+    def __init__(self, expression: bool) -> None:
+        self.line = 1
+        self.references: list[Reference] = []
+        self.functions: set[str] = set()
+        self._expression = expression
+        self._scopes: list[set[str]] = [set()]
+        self._depth = 0
+        self._loops = 0
+        self._raw = False
+
+    def statements(self, body: Iterable[nodes.Node]) -> None:
+        """Check a list of statements."""
+        self._deeper()
+        for node in body:
+            self._at(node)
+            match node:
+                case nodes.Output():
+                    self._output(node)
+                case nodes.If():
+                    self.expression(node.test)
+                    self.statements(node.body)
+                    self.statements(node.elif_)
+                    self.statements(node.else_)
+                case nodes.For():
+                    self._loop(node)
+                case nodes.Assign():
+                    self.expression(node.node)
+                    self._scopes[-1] |= self._targets(node.target)
+                case _:
+                    tag = _FORBIDDEN.get(type(node), type(node).__name__.lower())
+                    raise RefusedError(f"`{{% {tag} %}}` is not available", "there are `if`, `for`, `set` and `raw`")
+        self._depth -= 1
+
+    def expression(self, node: nodes.Node | None) -> None:
+        """Check an expression and all within it."""
+        if node is None:
+            return
+        self._deeper()
+        self._at(node)
+        match node:
+            case nodes.Const():
+                bounded(node.value)
+            case nodes.Name() | nodes.Getattr() | nodes.Getitem():
+                self._path(node)
+            case nodes.Filter():
+                self._filter(node)
+            case nodes.Test():
+                self._test(node)
+            case nodes.Call():
+                self._call(node)
+            case nodes.BinExpr() | nodes.UnaryExpr() | nodes.CondExpr() | nodes.Compare() | nodes.Operand():
+                self._dash(node)
+                self._children(node)
+            case nodes.Concat() | nodes.List() | nodes.Tuple() | nodes.Dict() | nodes.Pair() | nodes.Slice():
+                self._children(node)
+            case _:
+                raise RefusedError(f"`{type(node).__name__.lower()}` is not available in an expression")
+        self._depth -= 1
+
+    def _at(self, node: nodes.Node) -> None:
+        self.line = node.lineno or self.line
+
+    def _deeper(self) -> None:
+        self._depth += 1
+        if self._depth > MAX_DEPTH:
+            raise RefusedError(f"the template is nested over {MAX_DEPTH} deep", "give a part a name with `{% set %}`")
+
+    def _children(self, node: nodes.Node) -> None:
+        for child in node.iter_child_nodes():
+            self.expression(child)
+
+    def _output(self, node: nodes.Output) -> None:
+        for child in node.nodes:
+            if not isinstance(child, nodes.TemplateData):
+                self._raw = is_pasted(child)
+                self.expression(unpasted(child) if self._arguments(child) == 0 else child)
+                self._raw = False
+
+    @staticmethod
+    def _arguments(node: nodes.Node) -> int:
+        return len(node.args) + len(node.kwargs) if isinstance(node, nodes.Filter | nodes.Call) else 0
+
+    def _loop(self, node: nodes.For) -> None:
+        if node.recursive:
+            raise RefusedError("recursive loops are not available")
+        self.expression(node.iter)
+        self._loops += 1
+        if self._loops > MAX_LOOPS:
+            raise RefusedError(f"loops are nested over {MAX_LOOPS} deep")
+        self._scopes.append(self._targets(node.target) | {"loop"})
+        self.expression(node.test)
+        self.statements(node.body)
+        self._scopes.pop()
+        self._loops -= 1
+        self.statements(node.else_)
+
+    def _targets(self, target: nodes.Node) -> set[str]:
+        names = target.items if isinstance(target, nodes.Tuple) else [target]
+        found = {name.name for name in names if isinstance(name, nodes.Name)}
+        if len(found) != len(names):
+            raise RefusedError("only names can be set, each once")
+        return found
+
+    def _path(self, node: nodes.Node) -> None:
+        root, keys = root_of(node)
+        for key in keys:
+            if isinstance(key, nodes.Node) and not isinstance(key, nodes.Const):
+                self.expression(key)
+        if not isinstance(root, nodes.Name):
+            if isinstance(root, nodes.Const):
+                raise RefusedError("a literal has no fields")
+            self.expression(root)
+            return
+        if any(root.name in scope for scope in self._scopes):
+            return
+        if root.name in STATUS_FUNCTIONS:
+            raise RefusedError(f"`{root.name}` is a function: write `{root.name}()`")
+        path = [root.name]
+        for key in keys:
+            if isinstance(key, nodes.Node) and not isinstance(key, nodes.Const):
+                break
+            path.append(key if isinstance(key, str) else str(key.value))
+        self.references.append(Reference(tuple(path), root.lineno, self._raw))
+
+    def _dash(self, node: nodes.Node) -> None:
+        names: list[str] = []
+        left = node
+        while isinstance(left, nodes.Sub):
+            right = root_of(left.right)[0]
+            names.append(right.name if isinstance(right, nodes.Name) else str(getattr(right, "value", "...")))
+            left = left.left
+        root, keys = root_of(left)
+        if names and isinstance(root, nodes.Name) and root.name == "steps" and len(keys) == 1:
+            first = keys[0] if isinstance(keys[0], str) else "..."
+            name = "-".join([first, *reversed(names)])
+            raise RefusedError(
+                f"`steps.{name}` is read as a subtraction", f"write steps['{name}'] because the id has a dash"
+            )
+
+    def _filter(self, node: nodes.Filter) -> None:
+        if node.node is None:
+            raise RefusedError("a filter needs a value")
+        self.expression(node.node)
+        if node.name == "raw":
+            raise RefusedError("`raw` must be the last filter of an interpolation, and takes no arguments")
+        if node.name not in ("default", "d"):
+            self._known(node, "filter", FILTERS)
+        elif self._arguments(node) > 2 or any(
+            keyword.key not in ("default_value", "boolean") for keyword in node.kwargs
+        ):
+            raise RefusedError("`default` takes a value, and true if it also stands for what is empty")
+        self._given(node)
+
+    def _test(self, node: nodes.Test) -> None:
+        self.expression(node.node)
+        self._known(node, "test", TESTS)
+        self._given(node)
+
+    def _known(self, node: nodes.Filter | nodes.Test, what: str, table: dict[str, Any]) -> None:
+        if node.name not in table:
+            near = difflib.get_close_matches(node.name, table, n=1)
+            hint = f"did you mean `{near[0]}`?" if near else f"{what}s: {', '.join(sorted(table))}"
+            raise RefusedError(f"there is no {what} `{node.name}`", hint)
+        try:
+            inspect.signature(table[node.name]).bind(None, *node.args, **{str(pair.key): None for pair in node.kwargs})
+        except TypeError as error:
+            raise RefusedError(f"the {what} `{node.name}` can not take these arguments: {error}") from None
+
+    def _given(self, node: nodes.Filter | nodes.Test | nodes.Call) -> None:
+        if node.dyn_args is not None or node.dyn_kwargs is not None:
+            raise RefusedError("arguments can not be given with `*` and `**`")
+        for argument in node.args:
+            self.expression(argument)
+        for pair in node.kwargs:
+            self.expression(pair.value)
+
+    def _call(self, node: nodes.Call) -> None:
+        if isinstance(node.node, nodes.Getattr | nodes.Getitem):
+            name = node.node.attr if isinstance(node.node, nodes.Getattr) else ""
+            raise RefusedError("methods can not be called", f"write `| {name}`" if name in FILTERS else "use a filter")
+        name = node.node.name if isinstance(node.node, nodes.Name) else "..."
+        self._given(node)
+        if name == "range":
+            if node.kwargs or not 1 <= len(node.args) <= 3:
+                raise RefusedError("`range` takes one to three integers")
+        elif name not in STATUS_FUNCTIONS:
+            known = "range, " + ", ".join(f"{known}()" for known in sorted(STATUS_FUNCTIONS))
+            raise RefusedError(f"there is no function `{name}`", f"functions: {known}")
+        elif not self._expression:
+            raise RefusedError(f"`{name}()` is only known in an `if`")
+        elif self._arguments(node):
+            raise RefusedError(f"`{name}()` takes no arguments")
+        else:
+            self.functions.add(name)

@@ -1,0 +1,1 @@
+"""Workers pull tasks, run them, and report."""

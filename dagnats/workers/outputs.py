@@ -1,0 +1,86 @@
+"""What a step wrote to the file named by `$DAGNATS_OUTPUT`: `name=value` lines, and `name<<END … END` for values of several lines."""
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from dagnats.core.pipeline import JSON
+
+OUTPUTS_MAX_BYTES = 1 << 20
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,99}")
+_SHOWN = 60
+
+
+class OutputError(Exception):
+    """The file can not be used; the text names the line."""
+
+
+def parse_outputs(content: bytes, declared: Mapping[str, Mapping[str, Any]]) -> dict[str, JSON]:
+    """Read the file's content and give each value the declared type. Raises OutputError."""
+    if len(content) > OUTPUTS_MAX_BYTES:
+        raise OutputError(f"the outputs are {len(content):,} bytes; at most {OUTPUTS_MAX_BYTES:,} are allowed: write large results to a file")
+    try:
+        text = content.decode("utf-8")
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        raise OutputError(f"$DAGNATS_OUTPUT line {line}: not UTF-8") from error
+    outputs: dict[str, JSON] = {}
+    for number, name, value in _entries(text):
+        if name in outputs:
+            raise OutputError(f"$DAGNATS_OUTPUT line {number}: output `{name}` is set twice")
+        outputs[name] = _typed(number, name, value, str(declared.get(name, {}).get("type", "string")))
+    missing = [name for name, spec in declared.items() if spec.get("required") and name not in outputs]
+    if missing:
+        names = ", ".join(f"`{name}`" for name in missing)
+        raise OutputError(f"required output {names} was not written to $DAGNATS_OUTPUT")
+    return outputs
+
+
+def _entries(text: str) -> Iterator[tuple[int, str, str]]:
+    """Give line number, name and text of each entry."""
+    lines = text.split("\n")
+    numbers = iter(range(len(lines)))
+    for at in numbers:
+        line = lines[at].removesuffix("\r")
+        if not line.strip():
+            continue
+        match = _NAME.match(line)
+        rest = line[match.end() :] if match else ""
+        if match and rest.startswith("="):
+            yield at + 1, match.group(), rest[1:]
+        elif match and rest.startswith("<<") and rest[2:].strip():
+            end = rest[2:].strip()
+            block: list[str] = []
+            for inner in numbers:
+                if lines[inner].removesuffix("\r") == end:
+                    break
+                block.append(lines[inner])
+            else:
+                raise OutputError(f"$DAGNATS_OUTPUT line {at + 1}: `{match.group()}<<{end}` is never closed by a line `{end}`")
+            yield at + 1, match.group(), "\n".join(block)
+        else:
+            shown = line if len(line) <= _SHOWN else line[:_SHOWN] + "…"
+            raise OutputError(f"$DAGNATS_OUTPUT line {at + 1}: expected `name=value` or `name<<END`, got {shown!r}")
+
+
+def _typed(number: int, name: str, value: str, kind: str) -> JSON:
+    shown = value if len(value) <= _SHOWN else value[:_SHOWN] + "…"
+    try:
+        match kind:
+            case "integer":
+                return int(value)
+            case "number":
+                return json.loads(value, parse_constant=_refuse) if value.strip() else _refuse(value)
+            case "boolean":
+                return {"true": True, "false": False}[value.strip()]
+            case "json":
+                return json.loads(value, parse_constant=_refuse)
+            case _:
+                return value
+    except (ValueError, KeyError, RecursionError) as error:
+        raise OutputError(f"$DAGNATS_OUTPUT line {number}: output `{name}` is declared as {kind}, got {shown!r}") from error
+
+
+def _refuse(text: str) -> JSON:
+    raise ValueError(text)

@@ -1,0 +1,165 @@
+"""Shell steps: a script or a command as a process of its own, watched from outside."""
+
+import asyncio
+import os
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+from dagnats.bus.tasks import Task
+from dagnats.core.events import Reason
+from dagnats.process import DEFAULT_LADDER, KILL_LADDER, Exit, Guardian, GuardianDied, Process, SpawnError, Stream, drain
+from dagnats.workers.action import Ended, Failure, Sink, Stop
+from dagnats.workers.outputs import OUTPUTS_MAX_BYTES, OutputError, parse_outputs
+
+_PWSH_HEAD = "$ErrorActionPreference = 'Stop'\n"
+_PWSH_TAIL = "\nif (Test-Path -LiteralPath variable:LASTEXITCODE) { exit $LASTEXITCODE }\n"
+_SUFFIX = {"python": ".py", "pwsh": ".ps1"}
+
+
+def shell_argv(shell: str | Sequence[str], *, has_bash: bool) -> list[str]:
+    """Give the argv in which `{0}` stands for the script's file."""
+    match shell:
+        case "bash":
+            return ["bash", "-eu", "-o", "pipefail", "{0}"] if has_bash else ["sh", "-eu", "{0}"]
+        case "sh":
+            return ["sh", "-eu", "{0}"]
+        case "python":
+            return ["python3", "{0}"]
+        case "pwsh":
+            return ["pwsh", "-NoLogo", "-NoProfile", "-NonInteractive", "-File", "{0}"]
+        case _:
+            return list(shell)
+
+
+class _Files:
+    """The files of one attempt: its script and what it writes for the engine. 0600, in a 0700 directory, gone with the attempt."""
+
+    def __init__(self, directory: Path, task: Task) -> None:
+        name = f"{task.step}.{task.attempt}"
+        self.output = directory / f"{name}.outputs"
+        self.script: Path | None = None
+        if task.script is not None:
+            shell = task.shell if isinstance(task.shell, str) else ""
+            self.script = directory / (name + _SUFFIX.get(shell, ".sh"))
+            text = _PWSH_HEAD + task.script + _PWSH_TAIL if shell == "pwsh" else task.script
+            descriptor = os.open(self.script, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+            with os.fdopen(descriptor, "wb") as file:
+                file.write(text.encode("utf-8", "surrogateescape"))
+
+    def read_outputs(self) -> bytes:
+        try:
+            with self.output.open("rb") as file:
+                return file.read(OUTPUTS_MAX_BYTES + 1)
+        except FileNotFoundError:
+            return b""
+
+    def remove(self) -> None:
+        self.output.unlink(missing_ok=True)
+        if self.script is not None:
+            self.script.unlink(missing_ok=True)
+
+
+class _Watchdog:
+    """Ends a process for one cause, the first that comes: an order, its timeout, or its silence. None of them waits for output or events."""
+
+    def __init__(self, process: Process, task: Task, sink: Sink, stop: Stop) -> None:
+        self._process = process
+        self._idle_timeout_s = task.idle_timeout_s
+        self._sink = sink
+        self._loop = asyncio.get_running_loop()
+        self._timers: list[asyncio.TimerHandle] = []
+        self.cause: Failure | None = None
+        self.stopped = False
+        if task.timeout_s is not None:
+            late = Failure(Reason.TIMEOUT, f"ran longer than its timeout of {task.timeout_s:g}s")
+            self._timers.append(self._loop.call_later(task.timeout_s, self._end, late))
+        if task.idle_timeout_s is not None:
+            self._timers.append(self._loop.call_later(task.idle_timeout_s, self._check_silence, task.idle_timeout_s))
+        stop.on_stop(self._order)
+
+    def _order(self, kill: bool) -> None:
+        self.stopped = self.cause is None
+        self._process.stop(KILL_LADDER if kill else DEFAULT_LADDER)
+
+    def _end(self, cause: Failure) -> None:
+        if self.cause is None and not self.stopped:
+            self.cause = cause
+            self._process.stop(DEFAULT_LADDER)
+
+    def _check_silence(self, limit_s: float) -> None:
+        left_s = limit_s - self._sink.silent_s()
+        if left_s > 0:
+            self._timers.append(self._loop.call_later(left_s, self._check_silence, limit_s))
+            return
+        self._end(Failure(Reason.IDLE_TIMEOUT, f"printed nothing for its idle_timeout of {limit_s:g}s"))
+
+    def close(self) -> None:
+        for timer in self._timers:
+            timer.cancel()
+
+
+class ShellAction:
+    """Runs scripts and commands through the guardian; `directory` is private to the worker."""
+
+    def __init__(self, guardian: Guardian, directory: Path) -> None:
+        self._guardian = guardian
+        self._directory = directory
+        self._has_bash = shutil.which("bash") is not None
+
+    async def run(self, task: Task, sink: Sink, stop: Stop) -> Ended:
+        """Carry out one attempt."""
+        files = _Files(self._directory, task)
+        try:
+            return await self._run(task, files, sink, stop)
+        except SpawnError as error:
+            return Ended(Failure(Reason.SPAWN, str(error), error.exit_code))
+        except GuardianDied as error:
+            return Ended(Failure(Reason.ENGINE, str(error)))
+        finally:
+            files.remove()
+
+    async def _run(self, task: Task, files: _Files, sink: Sink, stop: Stop) -> Ended:
+        out, out_end = os.pipe()
+        err, err_end = os.pipe()
+        streams = [Stream(out, lambda chunk: sink.put("out", chunk)), Stream(err, lambda chunk: sink.put("err", chunk))]
+        sink.throttles(*streams)
+        process = self._guardian.spawn(
+            self._argv(task, files),
+            cwd=task.cwd,
+            env={**task.env, "DAGNATS_OUTPUT": str(files.output)},
+            stdout=out_end,
+            stderr=err_end,
+        )
+        watchdog = _Watchdog(process, task, sink, stop)
+        try:
+            exit_ = await process.wait()
+        finally:
+            watchdog.close()
+        held = await drain(process, streams)
+        left = await process.finish()
+        note = "a background process still held the output; it was stopped" if held and left else ""
+        return self._ended(task, files, exit_, watchdog, note)
+
+    def _argv(self, task: Task, files: _Files) -> list[str]:
+        if task.argv is not None:
+            return list(task.argv)
+        argv = shell_argv(task.shell, has_bash=self._has_bash)
+        return [part.replace("{0}", str(files.script)) for part in argv]
+
+    def _ended(self, task: Task, files: _Files, exit_: Exit, watchdog: _Watchdog, note: str) -> Ended:
+        if watchdog.stopped:
+            return Ended(stopped=True, note=note)
+        outputs, problem = {}, None
+        try:
+            required = task.outputs if exit_.code == 0 else {name: {**spec, "required": False} for name, spec in task.outputs.items()}
+            outputs = parse_outputs(files.read_outputs(), required)
+        except OutputError as error:
+            problem = Failure(Reason.OUTPUT, str(error), exit_.code)
+        if watchdog.cause is not None:
+            return Ended(watchdog.cause, outputs=outputs, note=note)
+        if exit_.signal is not None:
+            return Ended(Failure(Reason.SIGNAL, exit_.describe(), 128 + exit_.signal), outputs=outputs, note=note)
+        if exit_.code != 0:
+            return Ended(Failure(Reason.EXIT, exit_.describe(), exit_.code), outputs=outputs, note=note)
+        return Ended(problem, outputs=outputs, note=note)

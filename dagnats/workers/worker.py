@@ -1,0 +1,170 @@
+"""A worker: takes tasks from the queue, has them carried out, and reports to the engine until it is answered."""
+
+import asyncio
+import secrets
+import time
+from collections.abc import Callable, Mapping
+
+from dagnats.bus.link import Link
+from dagnats.bus.output import OutputStream
+from dagnats.bus.reports import on_stop, refusal, send_report
+from dagnats.bus.tasks import Delivery, Puller, Task
+from dagnats.bus.topology import ACK_WAIT_S
+from dagnats.core.decide import Failed, Report, Started, Stopped, Succeeded
+from dagnats.core.events import Reason
+from dagnats.workers.action import Action, Ended, Failure, Stop
+from dagnats.workers.sink import OutputSink, Watcher
+
+Key = tuple[str, str, int]
+
+
+class _Job:
+    """An attempt in this worker's hands."""
+
+    def __init__(self, delivery: Delivery) -> None:
+        self.delivery = delivery
+        self.stop = Stop()
+
+
+class Worker:
+    """Runs as many attempts at once as it has places."""
+
+    def __init__(
+        self,
+        link: Link,
+        actions: Mapping[str, Action],
+        places: int,
+        watcher: Watcher | None = None,
+        *,
+        ack_wait_s: float = ACK_WAIT_S,
+        on_crash: Callable[[BaseException], None] | None = None,
+    ) -> None:
+        self.name = f"worker-{secrets.token_hex(4)}"
+        self._link = link
+        self._actions = actions
+        self._places = places
+        self._watcher = watcher
+        self._hold_every_s = ack_wait_s / 3
+        self._on_crash = on_crash
+        self._stream = OutputStream(link)
+        self._puller = Puller(link, self._take)
+        self._jobs: dict[Key, _Job] = {}
+        self._orders: dict[Key, bool] = {}
+        self._done: set[Key] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._holder: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Begin to take tasks."""
+        await on_stop(self._link, self._order)
+        await self._puller.start(self._places)
+        self._holder = asyncio.create_task(self._hold())
+
+    async def close(self) -> None:
+        """Take no more, and kill what runs; nothing is reported."""
+        if self._holder is not None:
+            self._holder.cancel()
+        for job in self._jobs.values():
+            job.stop.order(kill=True)
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def _hold(self) -> None:
+        """Tell JetStream at a third of its patience what is being worked on."""
+        while True:
+            await asyncio.sleep(self._hold_every_s)
+            for job in list(self._jobs.values()):
+                await job.delivery.hold()
+
+    async def _order(self, run: str, step: str, attempt: int, kill: bool) -> None:
+        key = (run, step, attempt)
+        if key in self._jobs:
+            self._jobs[key].stop.order(kill=kill)
+        else:
+            self._orders[key] = kill  # it may come before its task
+
+    async def _take(self, delivery: Delivery) -> None:
+        task = delivery.task
+        early_s = (task.not_before or 0.0) - time.time()
+        if early_s > 0:
+            await delivery.give_back(early_s)
+            await self._puller.pull()
+            return
+        key = (task.run, task.step, task.attempt)
+        if key in self._done or key in self._jobs:
+            # a restarted server may forget whom it gave what: what we have done or hold is not begun again
+            if key in self._done:
+                await delivery.ack()
+            else:
+                self._jobs[key].delivery = delivery
+            await self._puller.pull()
+            return
+        self._jobs[key] = job = _Job(delivery)
+        carried = asyncio.create_task(self._carry_out(key, job))
+        self._tasks.add(carried)
+        carried.add_done_callback(self._carried)
+
+    def _carried(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None and self._on_crash is not None:
+            self._on_crash(error)
+
+    async def _carry_out(self, key: Key, job: _Job) -> None:
+        task = job.delivery.task
+        if key in self._orders:
+            job.stop.order(kill=self._orders.pop(key))
+        claim = await send_report(self._link, task.run, Started(step=task.step, attempt=task.attempt, worker=self.name))
+        if job.delivery.redelivered:
+            # somebody else may still run it, which only the engine knows; else there is no need to wait for its answer
+            await asyncio.wait([claim])
+        claim.add_done_callback(lambda answer: _stop_if_refused(job, answer))
+        report = None if job.stop.ordered or _refused(claim) else await self._attempt(task, job.stop)
+        answer = None
+        if report is not None and not _refused(claim):
+            answer = await send_report(self._link, task.run, report)
+        await self._puller.pull()
+        await asyncio.wait([claim, answer] if answer is not None else [claim])
+        self._done.add(key)
+        del self._jobs[key]
+        await job.delivery.ack()
+
+    async def _attempt(self, task: Task, stop: Stop) -> Report:
+        sink = OutputSink(task, self._stream, self._watcher)
+        try:
+            ended = await self._actions[task.kind].run(task, sink, stop)
+        except Exception as error:  # noqa: BLE001 - whatever breaks around a step must end it, not hang the run
+            ended = Ended(Failure(Reason.ENGINE, f"the worker failed: {type(error).__name__}: {error}"))
+        if ended.note:
+            sink.put("err", f"dagnats: {ended.note}\n".encode())
+        dropped = await sink.finish()
+        return _report(task, self.name, ended, sink.bytes, dropped)
+
+
+def _refused(claim: "asyncio.Future[bytes]") -> bool:
+    return claim.done() and not claim.cancelled() and refusal(claim.result()) != ""
+
+
+def _stop_if_refused(job: _Job, claim: "asyncio.Future[bytes]") -> None:
+    if _refused(claim):
+        job.stop.order(kill=True)
+
+
+def _report(task: Task, worker: str, ended: Ended, printed: int, dropped: int) -> Report:
+    if ended.stopped:
+        return Stopped(step=task.step, attempt=task.attempt, worker=worker, output_bytes=printed, dropped_bytes=dropped)
+    if ended.failure is None:
+        return Succeeded(
+            step=task.step, attempt=task.attempt, worker=worker, outputs=ended.outputs, output_bytes=printed, dropped_bytes=dropped
+        )
+    return Failed(
+        step=task.step,
+        attempt=task.attempt,
+        worker=worker,
+        reason=ended.failure.reason,
+        message=ended.failure.message,
+        exit_code=ended.failure.exit_code,
+        outputs=ended.outputs,
+        output_bytes=printed,
+        dropped_bytes=dropped,
+    )

@@ -1,0 +1,66 @@
+"""Who may import whom, and what a command that only answers must not pay for."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+PROJECT = Path(__file__).parents[2]
+CONTRACTS = Path(sys.executable).parent / "lint-imports"
+COMMAND = (sys.executable, "-c", "import sys; from dagnats.cli.main import main; sys.exit(main())")
+SLOW = {"asyncio", "jinja2", "jsonschema", "nats", "rich"}
+PIPELINE = "name: hello\nsteps:\n  - run: echo hello\n"
+
+
+def contracts(project: Path) -> subprocess.CompletedProcess[str]:
+    argv = [CONTRACTS, "--no-cache"]
+    env = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    return subprocess.run(argv, cwd=project, env=env, capture_output=True, text=True, timeout=60, check=False)
+
+
+def modules(importtime: str) -> set[str]:
+    """The packages in what `-X importtime` prints."""
+    lines = [line for line in importtime.splitlines() if line.startswith("import time:")]
+    return {line.rsplit("|", 1)[1].strip().split(".")[0] for line in lines}
+
+
+def test_imports_run_down_only() -> None:
+    done = contracts(PROJECT)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize(
+    ("module", "line", "broken"),
+    [
+        ("core/graph.py", "import os", "The core is pure"),
+        ("core/graph.py", "import dagnats.template", "Imports run down only"),
+        ("bus/topology.py", "import dagnats.engine", "Imports run down only"),
+        ("report/__init__.py", "import dagnats.workers", "Imports run down only"),
+        ("workers/kinds.py", "import nats", "Only the bus knows NATS"),
+        ("in_no_layer.py", "", "Imports run down only"),
+    ],
+)
+def test_an_import_that_breaks_a_contract_is_found(module: str, line: str, broken: str, tmp_path: Path) -> None:
+    shutil.copy(PROJECT / "pyproject.toml", tmp_path)
+    shutil.copytree(PROJECT / "dagnats", tmp_path / "dagnats", ignore=shutil.ignore_patterns("__pycache__"))
+    with (tmp_path / "dagnats" / module).open("a") as file:
+        file.write(f"\n{line}\n")
+    done = contracts(tmp_path)
+    assert done.returncode == 1
+    assert f"{broken} BROKEN" in done.stdout
+
+
+@pytest.mark.parametrize("argv", [("--version",), ("--help",), ("run", "--help"), ("validate", "pipeline.yaml")])
+def test_a_command_that_only_answers_imports_nothing_slow(argv: tuple[str, ...], tmp_path: Path) -> None:
+    (tmp_path / "pipeline.yaml").write_text(PIPELINE)
+    env = {**os.environ, "PYTHONPROFILEIMPORTTIME": "1", "PYTHONPATH": str(PROJECT)}
+    done = subprocess.run(
+        [*COMMAND, *argv], cwd=tmp_path, env=env, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    imported = modules(done.stderr)
+    assert "dagnats" in imported
+    assert not imported & SLOW
