@@ -41,7 +41,7 @@ class Dispatch:
         if name in functions and expression.endswith("()"):
             return functions[name]()
         context = self._context(state, step, [expression], expression=True)
-        return bool(_guarded("if", lambda template: template.evaluate(expression, context, functions)))
+        return bool(guarded("if", lambda template: template.evaluate(expression, context, functions)))
 
     def outputs(self, state: RunState) -> tuple[Mapping[str, JSON], Mapping[str, str]]:
         """The run's outputs; one that can not be rendered is null and has a note why."""
@@ -99,7 +99,7 @@ class Dispatch:
         match value:
             case str() if has_template(value):
                 context = self._context(state, None, [value])
-                return _guarded(where, lambda template: template.render(value, context))
+                return guarded(where, lambda template: template.render(value, context))
             case list():
                 return [self._value(state, item, where) for item in value]
             case dict():
@@ -135,7 +135,7 @@ def _mentioned(state: RunState, texts: Iterable[str], expression: bool) -> Itera
     for text in texts:
         if "steps" not in text:
             continue
-        references = _guarded("template", lambda template, text=text: template.check(text, expression=expression))
+        references = guarded("template", lambda template, text=text: template.check(text, expression=expression))
         for reference in references:
             if reference.path[0] == "steps" and len(reference.path) > 1 and reference.path[1] in state.steps:
                 found[reference.path[1]] = None
@@ -163,7 +163,8 @@ def _status_functions(state: RunState, step: Step) -> dict[str, Callable[[], boo
     }
 
 
-def _guarded(where: str, use: Callable[[Any], Any]) -> Any:
+def guarded(where: str, use: Callable[[Any], Any]) -> Any:
+    """Use the templates' module. Raises EvaluationError, which names the place, for what is wrong with a template."""
     from dagnats import template  # noqa: PLC0415 - measured: 60 ms that a pipeline without templates does not pay
 
     try:
@@ -175,13 +176,12 @@ def _guarded(where: str, use: Callable[[Any], Any]) -> Any:
 def _text(text: str, context: Mapping[str, JSON], where: str) -> str:
     if not has_template(text):
         return text
-    rendered: str = _guarded(where, lambda template: template.render_text(text, context))
+    rendered: str = guarded(where, lambda template: template.render_text(text, context))
     return rendered
 
 
 def _script(script: str, context: Mapping[str, JSON], shell: str | tuple[str, ...]) -> tuple[str, dict[str, str]]:
-    kind = shell if isinstance(shell, str) else ""
-    rendered: tuple[str, dict[str, str]] = _guarded("run", lambda template: template.render_script(script, context, kind))
+    rendered: tuple[str, dict[str, str]] = guarded("run", lambda template: template.render_script(script, context, shell))
     return rendered
 
 

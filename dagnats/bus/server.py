@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dagnats.errors import EngineError
-from dagnats.process import Guardian, Process, Stream
+from dagnats.process import Guardian, Process
 
 READY_WITHIN_S = 10.0
 MAX_PAYLOAD_BYTES = 1 << 20
@@ -67,6 +67,7 @@ class Server:
         self._token = secrets.token_hex(32)
         self._host = _loopback()
         self._stream_fd = -1
+        self._port = 0
         self._tail: deque[str] = deque(maxlen=LOG_LINES)
         self.process: Process | None = None
         self.starts = 0
@@ -91,6 +92,8 @@ class Server:
     async def ready(self) -> Address:
         """Wait until it takes connections. Raises EngineError with its last words when it does not."""
         import asyncio  # noqa: PLC0415 - measured: 40 ms that the server's own start hides
+
+        from dagnats.pipes import Stream  # noqa: PLC0415 - it imports asyncio
 
         port: asyncio.Future[int] = asyncio.get_running_loop().create_future()
         rest = b""

@@ -111,6 +111,7 @@ class StepState:
     tainted: bool = False
     failed: bool = False
     failure: StepFailed | None = None
+    blocked_by: tuple[str, ...] = ()
     first_started_at: float | None = None
     started_at: float | None = None
     ended_at: float | None = None
@@ -293,6 +294,8 @@ def _record(state: StepState, event: StepEvent) -> None:
             state.outputs, state.exit_code = event.outputs, 0
         case StepFailed():
             state.failure, state.exit_code, state.outputs = event, event.exit_code, event.outputs
+        case StepBlocked():
+            state.blocked_by = event.by
         case _:
             pass
 

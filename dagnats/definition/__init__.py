@@ -1,6 +1,6 @@
 """From the text of a file to a checked plan, with every problem of the file reported at once."""
 
-from dagnats.core.pipeline import Pipeline
+from dagnats.core.pipeline import JSON, Pipeline
 from dagnats.definition.check import check_shape
 from dagnats.definition.compile import compile_pipeline
 from dagnats.definition.files import LINE_BREAK, decode, read_bytes
@@ -9,7 +9,7 @@ from dagnats.definition.report import InvalidPipelineError, format_text, summary
 from dagnats.definition.schema import schema_text
 from dagnats.definition.source import parse
 
-__all__ = ["InvalidPipelineError", "Problem", "format_text", "load", "read", "schema_text", "summary", "to_json"]
+__all__ = ["InvalidPipelineError", "Problem", "format_text", "load", "load_mapping", "read", "schema_text", "summary", "to_json"]
 
 
 def read(path: str) -> bytes:
@@ -29,6 +29,20 @@ def load(path: str, text: bytes | None = None) -> Pipeline:
     if plan is None or problems:
         raise InvalidPipelineError(problems.sorted(), {path: content}, problems.total)
     return plan
+
+
+def load_mapping(path: str) -> dict[str, JSON]:
+    """The names and values of a file that is no pipeline, such as one with parameters."""
+    problems = Problems(path)
+    content = read(path)
+    text = decode(content, problems, json=path.endswith(".json"))
+    root = parse(text, problems) if text is not None else None
+    if root is not None and not isinstance(root.value, dict) and not problems:
+        problems.add(root, "expected names with values", "for example `python: \"3.12\"`")
+    if root is None or problems:
+        raise InvalidPipelineError(problems.sorted(), {path: content}, problems.total)
+    values: dict[str, JSON] = root.plain()
+    return values
 
 
 def _compile(path: str, content: bytes, problems: Problems) -> Pipeline | None:

@@ -1,0 +1,1 @@
+"""What is shown of a run: projections of its events and its output."""

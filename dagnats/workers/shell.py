@@ -8,7 +8,8 @@ from pathlib import Path
 
 from dagnats.bus.tasks import Task
 from dagnats.core.events import Reason
-from dagnats.process import DEFAULT_LADDER, KILL_LADDER, Exit, Guardian, GuardianDied, Process, SpawnError, Stream, drain
+from dagnats.pipes import Stream, drain
+from dagnats.process import DEFAULT_LADDER, KILL_LADDER, Exit, Guardian, GuardianDied, Process, SpawnError
 from dagnats.workers.action import Ended, Failure, Sink, Stop
 from dagnats.workers.outputs import OUTPUTS_MAX_BYTES, OutputError, parse_outputs
 

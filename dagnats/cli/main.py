@@ -1,0 +1,107 @@
+"""The commands. Each turns its arguments into one call, and that call's result into an exit code."""
+
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from dagnats import __version__
+from dagnats.errors import DagnatsError, UsageError
+
+DEFAULT_FILES = ("dagnats.yaml", "pipeline.yaml")
+STDIN_MAX_BYTES = 1 << 20
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(__version__, prog_name="dagnats", message="%(prog)s %(version)s")
+def cli() -> None:
+    """Run pipelines: steps with needs, as processes, with a journal of everything that happens."""
+
+
+@cli.command()
+@click.argument("file", required=False)
+@click.option("-p", "--param", "params", multiple=True, metavar="NAME=VALUE", help="Set a parameter; may be given again.")
+@click.option("--params-file", metavar="FILE", envvar="DAGNATS_PARAMS_FILE", help="Read parameters from a YAML or JSON file.")
+@click.option("-j", "--jobs", type=click.IntRange(1, 10_000), envvar="DAGNATS_JOBS", help="Steps at once. [default: max_parallel, else the processors]")
+@click.option(
+    "--output",
+    type=click.Choice(["prefixed", "json", "none"]),
+    default="prefixed",
+    envvar="DAGNATS_OUTPUT_MODE",
+    show_default=True,
+    help="How to show the run.",
+)
+@click.option("--color", type=click.Choice(["auto", "always", "never"]), default="auto", envvar="DAGNATS_COLOR", show_default=True, help="Colours.")
+@click.option("--events", "events_file", metavar="FILE", envvar="DAGNATS_EVENTS", help="Write the events there, one JSON object a line.")
+@click.option("--exit-code-from", metavar="STEP", envvar="DAGNATS_EXIT_CODE_FROM", help="Exit with the exit code of this step.")
+@click.option("--ephemeral", is_flag=True, envvar="DAGNATS_EPHEMERAL", help="Keep nothing of the run.")
+@click.option("-q", "--quiet", is_flag=True, envvar="DAGNATS_QUIET", help="Say only what failed.")
+@click.option("-v", "--verbose", is_flag=True, envvar="DAGNATS_VERBOSE", help="Say also when steps start.")
+def run(file: str | None, params: tuple[str, ...], params_file: str | None, **flags: Any) -> int:
+    """Run the pipeline in FILE (`-` reads it from stdin; without FILE, dagnats.yaml or pipeline.yaml here)."""
+    from dagnats.definition import params as parameters  # noqa: PLC0415 - measured: --help and --version must not pay for it
+    from dagnats.request import Request  # noqa: PLC0415 - the same
+    from dagnats.run import run as run_pipeline  # noqa: PLC0415 - the same
+
+    path = file if file is not None else _default_file()
+    text = sys.stdin.buffer.read(STDIN_MAX_BYTES + 1) if path == "-" else None
+    request = Request(
+        file="<stdin>" if path == "-" else path,
+        text=text,
+        params=parameters.parse_assignments(list(params)),
+        param_files=_read_params(params_file),
+        again=["dagnats", *sys.argv[1:]],
+        **flags,
+    )
+    return run_pipeline(request)
+
+
+@cli.command()
+@click.argument("files", nargs=-1, required=True, metavar="FILE...")
+@click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", envvar="DAGNATS_FORMAT", show_default=True, help="How to report.")
+def validate(files: tuple[str, ...], form: str) -> int:
+    """Check pipeline files, and report every problem of each."""
+    from dagnats.cli.validate import validate_files  # noqa: PLC0415 - measured: --help and --version must not pay for it
+
+    return validate_files(files, form)
+
+
+def _default_file() -> str:
+    for name in DEFAULT_FILES:
+        if Path(name).exists():
+            return name
+    raise UsageError(f"no pipeline file here: give its path, or call it {' or '.join(DEFAULT_FILES)}")
+
+
+def _read_params(path: str | None) -> dict[str, Any]:
+    if path is None:
+        return {}
+    from dagnats.definition import load_mapping  # noqa: PLC0415 - measured: the YAML parser is only for those who need it
+
+    return load_mapping(path)
+
+
+def guarded(call: Callable[[], int | None]) -> int:
+    """Call, and turn every error that a person can cause into its text and its exit code."""
+    try:
+        return call() or 0
+    except DagnatsError as error:
+        click.echo(str(error), err=True)
+        return error.exit_code
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except (KeyboardInterrupt, click.Abort):
+        return 130
+    except BrokenPipeError:
+        # whoever read us has gone: what Python would flush at its end has nowhere to go
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        return 141
+
+
+def main() -> None:
+    """Run the command line."""
+    sys.exit(guarded(lambda: cli.main(prog_name="dagnats", standalone_mode=False)))

@@ -1,0 +1,183 @@
+"""One run in one event loop: connects server, worker, engine and report, listens for signals, and keeps the server alive."""
+
+import asyncio
+import contextlib
+import os
+import shutil
+import signal
+import sys
+import time
+from collections.abc import Coroutine
+from typing import Any
+
+from dagnats.bus.journal import Journal
+from dagnats.bus.link import Link
+from dagnats.bus.topology import set_up
+from dagnats.core.events import CancelledBy, RunStarted
+from dagnats.core.state import RunState
+from dagnats.dispatch import Dispatch
+from dagnats.engine import Engine
+from dagnats.errors import DiskFullError, EngineError, UsageError
+from dagnats.report.feed import Feed, Reporter
+from dagnats.report.jsonlines import JsonLines, event_json
+from dagnats.report.plain import Console, EventsFile, Prefixed, write_all
+from dagnats.report.style import Style, wants_color
+from dagnats.request import Prepared
+from dagnats.variables import resolve_vars
+from dagnats.workers.kinds import actions
+from dagnats.workers.worker import Worker
+
+SERVER_SILENT_S = 15.0  # a server that answers nothing for so long is killed and started again
+SERVER_STARTS_MAX = 6
+CHECK_S = 1.0
+DISK_FREE_MIN_BYTES = 1 << 20
+
+
+def drive(prepared: Prepared) -> RunState:
+    """Run to the end; gives the last state. Nothing that the run started is left when this returns or raises."""
+    return asyncio.run(_Drive(prepared).run())
+
+
+class _Drive:
+    """What one run holds together."""
+
+    def __init__(self, prepared: Prepared) -> None:
+        self._prepared = prepared
+        self._link = Link()
+        self._feed: Feed | None = None
+        self._engine: Engine | None = None
+        self._interrupts: list[signal.Signals] = []
+        self._watchers: list[asyncio.Task[None]] = []
+
+    async def run(self) -> RunState:
+        prepared = self._prepared
+        prepared.guardian.attach(asyncio.get_running_loop())
+        self._listen_for_signals()
+        try:
+            return await self._run()
+        except EngineError as error:
+            self._explain_full_disk(error)
+            raise
+        finally:
+            for watcher in self._watchers:
+                watcher.cancel()
+            if self._feed is not None:
+                await self._feed.close()
+            await self._link.close()
+            await prepared.guardian.close()
+
+    async def _run(self) -> RunState:
+        prepared, link = self._prepared, self._link
+        await link.connect(await prepared.server.ready())
+        self._watch(self._keep_server())
+        await set_up(link)
+        started = await self._started()
+        self._feed = Feed(self._reporters())
+        dispatch = Dispatch(os.environ, {"FORCE_COLOR": "1", "CLICOLOR_FORCE": "1"} if self._style().color else {})
+        self._engine = engine = Engine(link, Journal(link, prepared.directory.name), dispatch, self._feed, started)
+        for number in self._interrupts:
+            self._cancel(number)
+        kinds = actions(prepared.guardian, prepared.directory.scratch)
+        worker = Worker(link, kinds, prepared.max_parallel, self._feed, on_crash=engine.crash)
+        await worker.start()
+        try:
+            state = await engine.run()
+            await link.settled()
+        finally:
+            await worker.close()
+        return state
+
+    async def _started(self) -> RunStarted:
+        """Settle every value from outside: this is the last moment at which a run can be refused."""
+        prepared = self._prepared
+        env = {name: os.environ[name] for name in prepared.plan.env_names if name in os.environ}
+        variables = await resolve_vars(prepared.plan, prepared.params, env, prepared.workspace, prepared.guardian)
+        return RunStarted(
+            seq=1,
+            at=time.time(),
+            run=prepared.directory.name,
+            plan=prepared.plan,
+            max_parallel=prepared.max_parallel,
+            workspace=str(prepared.workspace),
+            params=prepared.params,
+            vars=variables,
+            env=env,
+            versions=prepared.versions,
+        )
+
+    def _style(self) -> Style:
+        encoding = (sys.stderr.encoding or "ascii").lower() if sys.stderr is not None else "ascii"
+        watched = 1 if self._prepared.request.output == "prefixed" else 2
+        color = wants_color(self._prepared.request.color, os.environ, terminal=os.isatty(watched))
+        return Style(color=color, unicode=encoding.startswith("utf"))
+
+    def _reporters(self) -> list[Reporter]:
+        request = self._prepared.request
+        console = Console()
+        reporters: list[Reporter] = []
+        if request.output == "json":
+            reporters.append(JsonLines(console))
+        else:
+            lines = request.output == "prefixed"
+            quiet = request.quiet or request.output == "none"
+            reporters.append(Prefixed(console, self._style(), request.again, lines=lines, quiet=quiet, verbose=request.verbose))
+        if request.events_file is not None:
+            try:
+                descriptor = os.open(request.events_file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644)
+            except OSError as error:
+                raise UsageError(f"--events {request.events_file}: {error.strerror}; nothing was started") from error
+            reporters.append(EventsFile(lambda data: write_all(descriptor, data), event_json))
+        return reporters
+
+    def _watch(self, watcher: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(watcher)
+        task.add_done_callback(self._watcher_ended)
+        self._watchers.append(task)
+
+    def _watcher_ended(self, task: "asyncio.Task[None]") -> None:
+        if not task.cancelled() and task.exception() is not None and self._engine is not None:
+            self._engine.crash(task.exception())
+
+    def _listen_for_signals(self) -> None:
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            loop.add_signal_handler(number, self._interrupted, number)
+
+    def _interrupted(self, number: signal.Signals) -> None:
+        """First: cancel and run `finally`. Second: kill everything. Third: leave, the guardian cleans up."""
+        self._interrupts.append(number)
+        if len(self._interrupts) > 2:
+            os._exit(128 + number)
+        if self._engine is not None:
+            self._cancel(number)
+
+    def _cancel(self, number: signal.Signals) -> None:
+        force = len(self._interrupts) > 1
+        if self._engine is not None:
+            self._engine.cancel(CancelledBy.SIGNAL, f"received {number.name}", signal=int(number), force=force)
+
+    async def _keep_server(self) -> None:
+        """Start the server again on its store when it died or answers nothing, and connect again; the run goes on."""
+        server, link = self._prepared.server, self._link
+        while True:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(link.lost.wait(), CHECK_S)
+            silent = link.overdue_s() > SERVER_SILENT_S
+            if not link.lost.is_set() and not silent:
+                continue
+            self._explain_full_disk(None)
+            if server.starts >= SERVER_STARTS_MAX:
+                raise EngineError(f"nats-server ended {server.starts} times; its last words: {server.last_words()}")
+            if server.process is not None:
+                server.process.kill()
+                await server.process.finish()
+            if self._feed is not None:
+                self._feed.note("nats-server stopped answering; it is started again on its store")
+            server.start()
+            await link.connect(await server.ready())
+
+    def _explain_full_disk(self, cause: Exception | None) -> None:
+        """A full disk shows as many things; say what it is."""
+        path = self._prepared.directory.path
+        if shutil.disk_usage(path).free < DISK_FREE_MIN_BYTES:
+            raise DiskFullError(f"disk full: {path}; what was acknowledged is kept, free some space") from cause

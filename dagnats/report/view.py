@@ -1,0 +1,123 @@
+"""States and events as text: pure functions from values to lines."""
+
+import shlex
+from collections.abc import Iterator, Mapping, Sequence
+
+from dagnats.core.events import AnyEvent, Outcome, StepCancelled, StepFailed, StepScheduled, StepSkipped, StepStarted, StepSucceeded
+from dagnats.core.events import CancelRequested, StepBlocked
+from dagnats.core.graph import critical_path
+from dagnats.core.state import RunState, Status, StepState
+from dagnats.report.style import Style
+
+TAIL_LINES = 40
+_RED, _GREEN, _YELLOW, _DIM, _BOLD = "31", "32", "33", "2", "1"
+_SIGNS = {
+    Status.SUCCEEDED: ("✓", _GREEN),
+    Status.WARNING: ("!", _YELLOW),
+    Status.FAILED: ("✗", _RED),
+    Status.TIMED_OUT: ("✗", _RED),
+    Status.CANCELLED: ("-", _YELLOW),
+    Status.SKIPPED: ("-", _DIM),
+    Status.BLOCKED: ("-", _DIM),
+}
+
+
+def clean(text: str) -> str:
+    """Give one line without control characters: an id or a message can not steer the terminal."""
+    return "".join(char if char.isprintable() else " " for char in text)
+
+
+def duration(seconds: float) -> str:
+    """Give a duration as people read it."""
+    if seconds < 1:
+        return f"{seconds * 1000:.0f}ms"
+    if seconds < 60:
+        return f"{seconds:.1f}s"
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}h{minutes:02}m{rest:02}s" if hours else f"{minutes}m{rest:02}s"
+
+
+def took_s(step: StepState) -> float:
+    """How long the step took in all, from its first start to its end."""
+    if step.first_started_at is None or step.ended_at is None:
+        return 0.0
+    return max(0.0, step.ended_at - step.first_started_at)
+
+
+def event_line(state: RunState, event: AnyEvent, style: Style, *, verbose: bool) -> str | None:
+    """Say what an event means, in one line, or None when that is not worth one. `state` is the one after the event."""
+    if isinstance(event, CancelRequested):
+        return style.paint(f"{style.sign('-')} cancelling: {clean(event.why)}", _YELLOW)
+    if isinstance(event, StepStarted) and verbose:
+        return style.paint(f"  {event.step}: started (attempt {event.attempt}, {event.worker})", _DIM)
+    if isinstance(event, StepScheduled) and event.attempt > 1:
+        failure = state.steps[event.step].failure
+        why = clean(failure.message) if failure else "it failed"
+        wait = f" in {duration(event.not_before - event.at)}" if event.not_before else ""
+        return style.paint(f"{style.sign('↻')} {event.step}: {why}; attempt {event.attempt}{wait}", _YELLOW)
+    if isinstance(event, StepSucceeded | StepFailed | StepSkipped | StepBlocked | StepCancelled):
+        step = state.steps[event.step]
+        return None if step.status is Status.WAITING else step_line(step, style)
+    return None
+
+
+def step_line(step: StepState, style: Style) -> str:
+    """Say how a step ended."""
+    sign, code = _SIGNS.get(step.status, (" ", _DIM))
+    took = f"  {duration(took_s(step))}" if step.first_started_at is not None else ""
+    reason = clean(why(step))
+    return style.paint(f"{style.sign(sign)} {step.step.id}", code) + (f"  {reason}" if reason else "") + style.paint(took, _DIM)
+
+
+def why(step: StepState) -> str:
+    """Say why a step that was not plainly successful is as it is."""
+    tries = f" (attempt {step.attempt})" if step.attempt > 1 else ""
+    match step.status:
+        case Status.SUCCEEDED:
+            return tries.strip(" ()")
+        case Status.FAILED | Status.TIMED_OUT | Status.WARNING if step.failure is not None:
+            allowed = ", allowed" if step.status is Status.WARNING else ""
+            return step.failure.message + tries + allowed
+        case Status.SKIPPED:
+            return f"skipped: if {step.step.condition}"
+        case Status.BLOCKED:
+            return "blocked: " + ", ".join(step.blocked_by) + " did not succeed"
+        case Status.CANCELLED:
+            return "cancelled" + (tries if step.first_started_at else " before it started")
+        case _:
+            return ""
+
+
+def recap(state: RunState, tails: Mapping[str, Sequence[bytes]], again: Sequence[str], style: Style) -> Iterator[str]:
+    """Sum up a finished run: what failed and the end of its output, one line for every step that was not plainly successful, the total."""
+    for id_, tail in tails.items():
+        step = state.steps[id_]
+        if step.status not in (Status.FAILED, Status.TIMED_OUT) or not tail:
+            continue
+        yield style.paint(f"--- {id_}: {clean(why(step))}; the last {len(tail)} line{'s' if len(tail) != 1 else ''}", _BOLD)
+        for line in tail:
+            yield "    " + line.decode("utf-8", "replace")
+    for step in state.steps.values():
+        if step.status is not Status.SUCCEEDED:
+            yield step_line(step, style)
+    yield total_line(state, style)
+    if state.finished is not None:
+        for name, note in state.finished.notes.items():
+            yield f"  output {name} has no value: {clean(note)}"
+    if state.outcome is not Outcome.SUCCEEDED:
+        yield f"  again: {shlex.join(again)}"
+
+
+def total_line(state: RunState, style: Style) -> str:
+    """Say how the run ended, how long it took, and how long it had to take."""
+    counts: dict[Status, int] = {}
+    for step in state.steps.values():
+        counts[step.status] = counts.get(step.status, 0) + 1
+    parts = [f"{counts[status]} {status.replace('_', ' ')}" for status in Status if counts.get(status)]
+    spans = {id_: took_s(step) for id_, step in state.steps.items()}
+    path_s = critical_path(state.graph, spans)[0] + critical_path(state.final_graph, spans)[0]
+    code = _GREEN if state.outcome is Outcome.SUCCEEDED else _RED
+    outcome = style.paint(f"{state.plan.name}: {state.outcome.replace('_', ' ')}", code)
+    elapsed = duration(max(0.0, state.at - state.started.at))
+    return f"{outcome} in {elapsed} (critical path {duration(path_s)}), {', '.join(parts)}; run {state.run}"

@@ -1,0 +1,55 @@
+"""What a run is asked to do, and what it has once everything is checked."""
+
+import os
+import platform
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from dagnats import __version__
+from dagnats.bus.server import Server
+from dagnats.core.pipeline import JSON, Pipeline
+from dagnats.process import Guardian
+from dagnats.rundir import RunDirectory
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What the command line asks for. `text` is the pipeline's text when it does not come from `file`."""
+
+    file: str
+    text: bytes | None = None
+    params: Mapping[str, str] = field(default_factory=dict)
+    param_files: Mapping[str, JSON] = field(default_factory=dict)
+    jobs: int | None = None
+    output: str = "prefixed"
+    color: str = "auto"
+    events_file: str | None = None
+    exit_code_from: str | None = None
+    ephemeral: bool = False
+    quiet: bool = False
+    verbose: bool = False
+    again: Sequence[str] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A run that may begin: everything is checked, the server is starting."""
+
+    request: Request
+    plan: Pipeline
+    params: Mapping[str, JSON]
+    workspace: Path
+    directory: RunDirectory
+    guardian: Guardian
+    server: Server
+
+    @property
+    def max_parallel(self) -> int:
+        """How many steps run at once: the flag, the file, the processors."""
+        return self.request.jobs or self.plan.max_parallel or os.cpu_count() or 1
+
+    @property
+    def versions(self) -> dict[str, str]:
+        """What writes this journal."""
+        return {"dagnats": __version__, "python": platform.python_version()}

@@ -1,0 +1,100 @@
+"""The directory of one run: its store, its connection file, its lock; private to the user, and kept for the newest runs."""
+
+import fcntl
+import os
+import random
+import shutil
+import tempfile
+from pathlib import Path
+
+from dagnats.errors import EngineError
+
+KEPT_RUNS = 20
+_ADJECTIVES = (
+    "amber", "bold", "brave", "bright", "brisk", "calm", "clever", "cosmic", "crisp", "eager", "early", "fair", "fancy", "gentle",
+    "glad", "golden", "happy", "jolly", "keen", "kind", "lively", "lucky", "mellow", "merry", "neat", "noble", "proud", "quick",
+    "quiet", "rapid", "rosy", "silent", "smooth", "solid", "sunny", "swift", "tidy", "vivid", "warm", "witty",
+)  # fmt: skip
+_ANIMALS = (
+    "badger", "beaver", "bison", "cobra", "condor", "coyote", "crane", "dingo", "eagle", "falcon", "ferret", "finch", "gecko", "heron",
+    "ibis", "jackal", "koala", "lemur", "lion", "llama", "lynx", "marten", "moose", "otter", "owl", "panda", "puma", "quail", "raven",
+    "robin", "salmon", "seal", "swan", "tiger", "toucan", "turtle", "walrus", "weasel", "wolf", "yak",
+)  # fmt: skip
+
+
+class RunDirectory:
+    """A run's directory while the run goes on; the lock is the operating system's, so it is released however the runner ends."""
+
+    def __init__(self, path: Path, lock: int, *, ephemeral: bool) -> None:
+        self.path = path
+        self.name = path.name
+        self.ephemeral = ephemeral
+        self._lock = lock
+
+    @property
+    def scratch(self) -> Path:
+        """Where scripts and outputs of attempts live while they run."""
+        return self.path / "tmp"
+
+    def close(self) -> None:
+        """Release it; an ephemeral one is removed."""
+        shutil.rmtree(self.path if self.ephemeral else self.scratch, ignore_errors=True)
+        if self.ephemeral:
+            shutil.rmtree(self.path.parent, ignore_errors=True)
+        os.close(self._lock)
+
+
+def create(workspace: Path, *, ephemeral: bool) -> RunDirectory:
+    """Make the directory of a new run beneath the project, or beneath the system's temporary directory when it shall not be kept."""
+    try:
+        if ephemeral:
+            runs = Path(tempfile.mkdtemp(prefix="dagnats-"))
+        else:
+            runs = workspace / ".dagnats" / "runs"
+            runs.mkdir(mode=0o700, parents=True, exist_ok=True)
+            _ignored_by_git(workspace / ".dagnats")
+            _prune(runs)
+        path = _named(runs)
+        (path / "tmp").mkdir(mode=0o700)
+        return RunDirectory(path, _locked(path), ephemeral=ephemeral)
+    except OSError as error:
+        hint = "" if ephemeral else "; `--ephemeral` keeps the run outside the project"
+        raise EngineError(f"the run's directory can not be made beneath {workspace}: {error.strerror or error}{hint}") from error
+
+
+def _ignored_by_git(state: Path) -> None:
+    ignore = state / ".gitignore"
+    if not ignore.exists():
+        ignore.write_text("*\n")
+
+
+def _named(runs: Path) -> Path:
+    """Make a directory with a name that can be said, and that no other run here has."""
+    pair = f"{random.choice(_ADJECTIVES)}-{random.choice(_ANIMALS)}"  # noqa: S311 - a name, no secret
+    for number in range(1, 10_000):
+        path = runs / f"{pair}-{number}"
+        try:
+            path.mkdir(mode=0o700)
+        except FileExistsError:
+            continue
+        return path
+    raise EngineError(f"no free name for a run in {runs}: remove old runs there")
+
+
+def _locked(path: Path) -> int:
+    descriptor = os.open(path / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    return descriptor
+
+
+def _prune(runs: Path) -> None:
+    """Remove all but the newest runs; one that somebody holds the lock of is running, and stays."""
+    entries = [entry for entry in os.scandir(runs) if entry.is_dir(follow_symlinks=False)]
+    entries.sort(key=lambda entry: entry.stat(follow_symlinks=False).st_mtime, reverse=True)
+    for entry in entries[KEPT_RUNS - 1 :]:
+        try:
+            lock = _locked(Path(entry.path))
+        except OSError:
+            continue
+        shutil.rmtree(entry.path, ignore_errors=True)
+        os.close(lock)
