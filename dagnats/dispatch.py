@@ -1,6 +1,5 @@
 """From a state to what a step needs: contexts for its templates, the truth of its `if`, and the task that asks for an attempt."""
 
-import os
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -107,7 +106,9 @@ class Dispatch:
             case _:
                 return value
 
-    def _context(self, state: RunState, step: Step | None, texts: Iterable[str], *, expression: bool = False) -> dict[str, JSON]:
+    def _context(
+        self, state: RunState, step: Step | None, texts: Iterable[str], *, expression: bool = False
+    ) -> dict[str, JSON]:
         started = state.started
         run: dict[str, JSON] = {"id": state.run}
         if step is not None:
@@ -135,13 +136,17 @@ def _mentioned(state: RunState, texts: Iterable[str], expression: bool) -> Itera
     for text in texts:
         if "steps" not in text:
             continue
-        references = guarded("template", lambda template, text=text: template.check(text, expression=expression))
-        for reference in references:
+        for reference in _references(text, expression):
             if reference.path[0] == "steps" and len(reference.path) > 1 and reference.path[1] in state.steps:
                 found[reference.path[1]] = None
             elif reference.path == ("steps",):
                 return state.steps
     return found
+
+
+def _references(text: str, expression: bool) -> Iterable[Any]:
+    references: Iterable[Any] = guarded("template", lambda template: template.check(text, expression=expression))
+    return references
 
 
 def _step_context(state: RunState, id_: str) -> dict[str, JSON]:
@@ -181,7 +186,9 @@ def _text(text: str, context: Mapping[str, JSON], where: str) -> str:
 
 
 def _script(script: str, context: Mapping[str, JSON], shell: str | tuple[str, ...]) -> tuple[str, dict[str, str]]:
-    rendered: tuple[str, dict[str, str]] = guarded("run", lambda template: template.render_script(script, context, shell))
+    rendered: tuple[str, dict[str, str]] = guarded(
+        "run", lambda template: template.render_script(script, context, shell)
+    )
     return rendered
 
 
@@ -189,12 +196,14 @@ def _directory(workspace: str, relative: str) -> str:
     """Resolve `working_dir`: relative ones stay beneath the workspace, links included."""
     if not relative:
         return workspace
-    if os.path.isabs(relative):
+    if Path(relative).is_absolute():
         return relative
     root = Path(workspace).resolve()
     resolved = (root / relative).resolve()
     if not resolved.is_relative_to(root):
-        raise EvaluationError(f"working_dir: {relative!r} leaves the project {workspace}; write an absolute path if that is meant")
+        raise EvaluationError(
+            f"working_dir: {relative!r} leaves the project {workspace}; write an absolute path if that is meant"
+        )
     return str(resolved)
 
 

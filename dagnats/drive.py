@@ -120,7 +120,9 @@ class _Drive:
         else:
             lines = request.output == "prefixed"
             quiet = request.quiet or request.output == "none"
-            reporters.append(Prefixed(console, self._style(), request.again, lines=lines, quiet=quiet, verbose=request.verbose))
+            reporters.append(
+                Prefixed(console, self._style(), request.again, lines=lines, quiet=quiet, verbose=request.verbose)
+            )
         if request.events_file is not None:
             try:
                 descriptor = os.open(request.events_file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644)
@@ -134,7 +136,7 @@ class _Drive:
         task.add_done_callback(self._watcher_ended)
         self._watchers.append(task)
 
-    def _watcher_ended(self, task: "asyncio.Task[None]") -> None:
+    def _watcher_ended(self, task: asyncio.Task[None]) -> None:
         if not task.cancelled() and task.exception() is not None and self._engine is not None:
             self._engine.crash(task.exception())
 

@@ -45,7 +45,9 @@ class Witness(Protocol):
 class _Stored:
     """A commit on its way: its events, and whoever waits for an answer."""
 
-    def __init__(self, stored: "asyncio.Future[None]", events: Sequence[AnyEvent], reply: str | None, why_not: str) -> None:
+    def __init__(
+        self, stored: asyncio.Future[None], events: Sequence[AnyEvent], reply: str | None, why_not: str
+    ) -> None:
         self.stored = stored
         self.events = events
         self.reply = reply
@@ -95,7 +97,7 @@ class Engine:
         if error is not None:
             self._causes.put_nowait(error)
 
-    def _acting_ended(self, task: "asyncio.Task[None]") -> None:
+    def _acting_ended(self, task: asyncio.Task[None]) -> None:
         if not task.cancelled():
             self.crash(task.exception())
 
@@ -115,7 +117,7 @@ class Engine:
         """Admit a report or a request; what it makes happen and what follows from that become one commit."""
         word, reply = cause
         if isinstance(word, CancelRequested):
-            event = self._admit_cancel(word)
+            event: AnyEvent | None = self._admit_cancel(word)
             why_not = ""
         else:
             event, why_not = admit(self.state, word, at=time.time(), jitter=random.random())  # noqa: S311 - spreads retries
@@ -182,13 +184,15 @@ class Engine:
         try:
             task = self._dispatch.task(self.state, step, event.attempt, event.not_before)
         except EvaluationError as error:
-            failed = Failed(step=step.id, attempt=event.attempt, worker=None, reason=Reason.TEMPLATE, message=str(error))
+            failed = Failed(
+                step=step.id, attempt=event.attempt, worker=None, reason=Reason.TEMPLATE, message=str(error)
+            )
             self._causes.put_nowait((failed, None))
             return
         accepted = await publish(self._link, task)
         accepted.add_done_callback(self._task_accepted)
 
-    def _task_accepted(self, answer: "asyncio.Future[bytes]") -> None:
+    def _task_accepted(self, answer: asyncio.Future[bytes]) -> None:
         if not answer.cancelled():
             try:
                 checked(answer.result())

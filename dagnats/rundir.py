@@ -59,7 +59,9 @@ def create(workspace: Path, *, ephemeral: bool) -> RunDirectory:
         return RunDirectory(path, _locked(path), ephemeral=ephemeral)
     except OSError as error:
         hint = "" if ephemeral else "; `--ephemeral` keeps the run outside the project"
-        raise EngineError(f"the run's directory can not be made beneath {workspace}: {error.strerror or error}{hint}") from error
+        raise EngineError(
+            f"the run's directory can not be made beneath {workspace}: {error.strerror or error}{hint}"
+        ) from error
 
 
 def _ignored_by_git(state: Path) -> None:

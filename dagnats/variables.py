@@ -19,7 +19,11 @@ async def resolve_vars(
     plan: Pipeline, params: Mapping[str, JSON], env: Mapping[str, str], workspace: Path, guardian: Guardian
 ) -> dict[str, JSON]:
     """Render each variable; `{sh: …}` runs in the workspace. Raises UsageError: nothing has been started then."""
-    context: dict[str, JSON] = {"params": params, "env": env, "pipeline": pipeline_context(plan.name, plan.file, str(workspace))}
+    context: dict[str, JSON] = {
+        "params": params,
+        "env": env,
+        "pipeline": pipeline_context(plan.name, plan.file, str(workspace)),
+    }
     resolved: dict[str, JSON] = {}
     for name, value in plan.vars.items():
         try:

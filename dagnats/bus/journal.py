@@ -28,7 +28,7 @@ WRONG_LAST_SEQUENCE = 10071
 class _Commit:
     place: int
     payload: bytes
-    stored: "asyncio.Future[None]"
+    stored: asyncio.Future[None]
 
 
 class Journal:
@@ -46,7 +46,7 @@ class Journal:
         self._recovery: asyncio.Task[None] | None = None
         self._tasks: set[asyncio.Task[None]] = set()
 
-    async def append(self, events: Sequence[AnyEvent]) -> "asyncio.Future[None]":
+    async def append(self, events: Sequence[AnyEvent]) -> asyncio.Future[None]:
         """Send the events as one commit; the future that it gives is done when they are stored.
 
         Raises RunLostError through the future when another engine has written, and EngineError when the server refuses.
@@ -69,7 +69,7 @@ class Journal:
         answer = await self._link.request(f"history.{self._run}", commit.payload, headers)
         answer.add_done_callback(lambda done: self._answered(commit, done))
 
-    def _answered(self, commit: _Commit, answer: "asyncio.Future[bytes]") -> None:
+    def _answered(self, commit: _Commit, answer: asyncio.Future[bytes]) -> None:
         if answer.cancelled() or commit.stored.done():
             return
         try:
@@ -148,7 +148,13 @@ async def read(link: Link, run: str) -> AsyncIterator[list[AnyEvent]]:
 
 async def _payloads(link: Link, subject: str) -> AsyncIterator[bytes]:
     """Read all that a subject holds now, through a consumer that needs no acknowledgement and is gone afterwards."""
-    config = {"filter_subject": subject, "ack_policy": "none", "deliver_policy": "all", "mem_storage": True, "inactive_threshold": 5_000_000_000}
+    config = {
+        "filter_subject": subject,
+        "ack_policy": "none",
+        "deliver_policy": "all",
+        "mem_storage": True,
+        "inactive_threshold": 5_000_000_000,
+    }
     made = await link.call("$JS.API.CONSUMER.CREATE.HISTORY", {"stream_name": "HISTORY", "config": config})
     got: asyncio.Queue[Message] = asyncio.Queue()
     inbox = f"_INBOX.{secrets.token_hex(8)}"
@@ -162,7 +168,9 @@ async def _payloads(link: Link, subject: str) -> AsyncIterator[bytes]:
             for _ in range(batch):
                 message = await asyncio.wait_for(got.get(), 10)
                 if message.headers and "Status" in message.headers:
-                    raise EngineError(f"the journal could not be read: nats-server answered {message.headers['Status']}")
+                    raise EngineError(
+                        f"the journal could not be read: nats-server answered {message.headers['Status']}"
+                    )
                 pending -= 1
                 yield message.data
     finally:

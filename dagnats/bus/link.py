@@ -9,11 +9,12 @@ import asyncio
 import itertools
 import json
 import secrets
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any
 
 from nats.aio.client import Client
+from nats.aio.msg import Msg as Message
 from nats.errors import Error as NatsError
 
 from dagnats.bus.server import Address
@@ -24,14 +25,7 @@ TICK_S = 0.5
 LARGE = 1 << 30  # pending limits past which nats-py would silently drop
 
 
-class Message(Protocol):
-    """What a subscription is handed."""
-
-    subject: str
-    reply: str
-    data: bytes
-    headers: Mapping[str, str] | None
-
+__all__ = ["Link", "Message", "RefusedError", "checked"]
 
 Callback = Callable[[Message], Awaitable[None]]
 
@@ -50,7 +44,7 @@ class _Request:
     subject: str
     payload: bytes
     headers: dict[str, str] | None
-    answer: "asyncio.Future[bytes]"
+    answer: asyncio.Future[bytes]
     first_at: float
     sent_at: float = field(default=0.0)
 
@@ -112,7 +106,9 @@ class Link:
             except NatsError:
                 self.lost.set()
 
-    async def request(self, subject: str, payload: bytes, headers: dict[str, str] | None = None) -> "asyncio.Future[bytes]":
+    async def request(
+        self, subject: str, payload: bytes, headers: dict[str, str] | None = None
+    ) -> asyncio.Future[bytes]:
         """Send until answered; gives the future answer."""
         loop = asyncio.get_running_loop()
         token = f"{self._inbox}.{next(self._numbers)}"
@@ -199,5 +195,7 @@ def checked(answer: bytes) -> dict[str, Any]:
     record: dict[str, Any] = json.loads(answer)
     error = record.get("error")
     if error is not None:
-        raise RefusedError(int(error.get("err_code", error.get("code", 0))), str(error.get("description", "no reason given")))
+        raise RefusedError(
+            int(error.get("err_code", error.get("code", 0))), str(error.get("description", "no reason given"))
+        )
     return record

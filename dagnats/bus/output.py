@@ -7,6 +7,11 @@ from dagnats.bus.link import Link, RefusedError, checked
 UNACKNOWLEDGED_MAX_BYTES = 8 << 20  # then a step's output waits, and with it the step
 
 
+def subject_of(run: str, step: str, attempt: int) -> str:
+    """Give the subject of what an attempt prints."""
+    return f"output.{run}.{step}.{attempt}"
+
+
 class OutputStream:
     """The writing end for all attempts of one worker.
 
@@ -21,10 +26,9 @@ class OutputStream:
         self._dropped: dict[str, int] = {}
         self._waiting: set[asyncio.Future[bytes]] = set()
 
-    async def write(self, run: str, step: str, attempt: int, stream: str, offset: int, chunk: bytes) -> None:
-        """Publish a chunk; `offset` counts the bytes of both streams of the attempt before it."""
+    async def write(self, subject: str, stream: str, offset: int, chunk: bytes) -> None:
+        """Publish a chunk of an attempt's subject; `offset` counts the bytes of both streams of the attempt before it."""
         await self._room.wait()
-        subject = f"output.{run}.{step}.{attempt}"
         self._unacknowledged += len(chunk)
         if self._unacknowledged > UNACKNOWLEDGED_MAX_BYTES:
             self._room.clear()
@@ -32,7 +36,7 @@ class OutputStream:
         self._waiting.add(answer)
         answer.add_done_callback(lambda done: self._answered(subject, len(chunk), done))
 
-    def _answered(self, subject: str, size: int, answer: "asyncio.Future[bytes]") -> None:
+    def _answered(self, subject: str, size: int, answer: asyncio.Future[bytes]) -> None:
         self._unacknowledged -= size
         self._waiting.discard(answer)
         if self._unacknowledged <= UNACKNOWLEDGED_MAX_BYTES // 2:
@@ -49,6 +53,6 @@ class OutputStream:
         if self._waiting:
             await asyncio.wait(self._waiting)
 
-    def dropped(self, run: str, step: str, attempt: int) -> int:
+    def dropped(self, subject: str) -> int:
         """Give how many bytes of the attempt were refused, and forget it."""
-        return self._dropped.pop(f"output.{run}.{step}.{attempt}", 0)
+        return self._dropped.pop(subject, 0)

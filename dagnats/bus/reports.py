@@ -15,13 +15,16 @@ from dagnats.core.events import Reason
 _REPORTS: dict[str, tuple[type[Any], tuple[str, ...]]] = {
     "Started": (Started, ("step", "attempt", "worker")),
     "Succeeded": (Succeeded, ("step", "attempt", "worker", "outputs", "output_bytes", "dropped_bytes")),
-    "Failed": (Failed, ("step", "attempt", "worker", "reason", "message", "exit_code", "outputs", "output_bytes", "dropped_bytes")),
+    "Failed": (
+        Failed,
+        ("step", "attempt", "worker", "reason", "message", "exit_code", "outputs", "output_bytes", "dropped_bytes"),
+    ),
     "Stopped": (Stopped, ("step", "attempt", "worker", "output_bytes", "dropped_bytes")),
 }
 _NAMES = {cls: (name, fields) for name, (cls, fields) in _REPORTS.items()}
 
 
-async def send_report(link: Link, run: str, report: Report) -> "asyncio.Future[bytes]":
+async def send_report(link: Link, run: str, report: Report) -> asyncio.Future[bytes]:
     """Report to the run's engine; the answer (`refusal`) says whether it was admitted."""
     name, fields = _NAMES[type(report)]
     record = {"v": 1, "type": name} | {field: getattr(report, field) for field in fields}

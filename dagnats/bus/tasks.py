@@ -43,7 +43,7 @@ _FIELDS = (
 )  # fmt: skip
 
 
-async def publish(link: Link, task: Task) -> "asyncio.Future[bytes]":
+async def publish(link: Link, task: Task) -> asyncio.Future[bytes]:
     """Put a task into the queue; sent twice, it is there once."""
     record = {"v": 1} | {name: getattr(task, name) for name in _FIELDS}
     payload = await pack(link, encode_json(record).encode("utf-8", "surrogatepass"))

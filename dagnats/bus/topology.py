@@ -18,8 +18,22 @@ OUTPUT_MAX_BYTES = 4 << 30
 NS = 1_000_000_000
 
 STREAMS: tuple[dict[str, Any], ...] = (
-    {"name": "HISTORY", "subjects": ["history.*"], "retention": "limits", "discard": "new", "storage": "file", "num_replicas": 1},
-    {"name": "TASKS", "subjects": ["tasks.>"], "retention": "workqueue", "discard": "new", "storage": "file", "num_replicas": 1},
+    {
+        "name": "HISTORY",
+        "subjects": ["history.*"],
+        "retention": "limits",
+        "discard": "new",
+        "storage": "file",
+        "num_replicas": 1,
+    },
+    {
+        "name": "TASKS",
+        "subjects": ["tasks.>"],
+        "retention": "workqueue",
+        "discard": "new",
+        "storage": "file",
+        "num_replicas": 1,
+    },
     {
         "name": "OUTPUT",
         "subjects": ["output.>"],

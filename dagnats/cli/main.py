@@ -23,9 +23,19 @@ def cli() -> None:
 
 @cli.command()
 @click.argument("file", required=False)
-@click.option("-p", "--param", "params", multiple=True, metavar="NAME=VALUE", help="Set a parameter; may be given again.")
-@click.option("--params-file", metavar="FILE", envvar="DAGNATS_PARAMS_FILE", help="Read parameters from a YAML or JSON file.")
-@click.option("-j", "--jobs", type=click.IntRange(1, 10_000), envvar="DAGNATS_JOBS", help="Steps at once. [default: max_parallel, else the processors]")
+@click.option(
+    "-p", "--param", "params", multiple=True, metavar="NAME=VALUE", help="Set a parameter; may be given again."
+)
+@click.option(
+    "--params-file", metavar="FILE", envvar="DAGNATS_PARAMS_FILE", help="Read parameters from a YAML or JSON file."
+)
+@click.option(
+    "-j",
+    "--jobs",
+    type=click.IntRange(1, 10_000),
+    envvar="DAGNATS_JOBS",
+    help="Steps at once. [default: max_parallel, else the processors]",
+)
 @click.option(
     "--output",
     type=click.Choice(["prefixed", "json", "none"]),
@@ -34,9 +44,24 @@ def cli() -> None:
     show_default=True,
     help="How to show the run.",
 )
-@click.option("--color", type=click.Choice(["auto", "always", "never"]), default="auto", envvar="DAGNATS_COLOR", show_default=True, help="Colours.")
-@click.option("--events", "events_file", metavar="FILE", envvar="DAGNATS_EVENTS", help="Write the events there, one JSON object a line.")
-@click.option("--exit-code-from", metavar="STEP", envvar="DAGNATS_EXIT_CODE_FROM", help="Exit with the exit code of this step.")
+@click.option(
+    "--color",
+    type=click.Choice(["auto", "always", "never"]),
+    default="auto",
+    envvar="DAGNATS_COLOR",
+    show_default=True,
+    help="Colours.",
+)
+@click.option(
+    "--events",
+    "events_file",
+    metavar="FILE",
+    envvar="DAGNATS_EVENTS",
+    help="Write the events there, one JSON object a line.",
+)
+@click.option(
+    "--exit-code-from", metavar="STEP", envvar="DAGNATS_EXIT_CODE_FROM", help="Exit with the exit code of this step."
+)
 @click.option("--ephemeral", is_flag=True, envvar="DAGNATS_EPHEMERAL", help="Keep nothing of the run.")
 @click.option("-q", "--quiet", is_flag=True, envvar="DAGNATS_QUIET", help="Say only what failed.")
 @click.option("-v", "--verbose", is_flag=True, envvar="DAGNATS_VERBOSE", help="Say also when steps start.")
@@ -61,7 +86,15 @@ def run(file: str | None, params: tuple[str, ...], params_file: str | None, **fl
 
 @cli.command()
 @click.argument("files", nargs=-1, required=True, metavar="FILE...")
-@click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", envvar="DAGNATS_FORMAT", show_default=True, help="How to report.")
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["text", "json"]),
+    default="text",
+    envvar="DAGNATS_FORMAT",
+    show_default=True,
+    help="How to report.",
+)
 def validate(files: tuple[str, ...], form: str) -> int:
     """Check pipeline files, and report every problem of each."""
     from dagnats.cli.validate import validate_files  # noqa: PLC0415 - measured: --help and --version must not pay for it

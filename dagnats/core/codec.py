@@ -20,7 +20,10 @@ _encode_json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow
 
 # wire name -> class and the fields it carries beside `seq` and `at`
 _EVENTS: Mapping[str, tuple[type[Any], tuple[str, ...]]] = {
-    "RunStarted": (events.RunStarted, ("run", "plan", "max_parallel", "workspace", "params", "vars", "env", "versions")),
+    "RunStarted": (
+        events.RunStarted,
+        ("run", "plan", "max_parallel", "workspace", "params", "vars", "env", "versions"),
+    ),
     "StepScheduled": (events.StepScheduled, ("step", "attempt", "not_before")),
     "StepStarted": (events.StepStarted, ("step", "attempt", "worker")),
     "StepSucceeded": (events.StepSucceeded, ("step", "attempt", "outputs", "output_bytes", "dropped_bytes")),
@@ -62,17 +65,15 @@ def _defaults(cls: type[Any], fields: Sequence[str]) -> dict[str, Any]:
     return found
 
 
-_DEFAULTS: Mapping[type[Any], Mapping[str, Any]] = {
-    cls: _defaults(cls, fields)
-    for cls, fields in [
-        *_EVENTS.values(),
-        (Step, _STEP),
-        (Pipeline, _PIPELINE),
-        (Retry, _RETRY),
-        (Output, _OUTPUT),
-        (Param, _PARAM),
-    ]
-}
+_RECORDS: tuple[tuple[type[Any], tuple[str, ...]], ...] = (
+    *_EVENTS.values(),
+    (Step, _STEP),
+    (Pipeline, _PIPELINE),
+    (Retry, _RETRY),
+    (Output, _OUTPUT),
+    (Param, _PARAM),
+)
+_DEFAULTS: Mapping[type[Any], Mapping[str, Any]] = {cls: _defaults(cls, fields) for cls, fields in _RECORDS}
 
 
 def _record(value: Any, fields: Sequence[str]) -> dict[str, JSON]:
@@ -135,7 +136,7 @@ def decode_commit(commit: bytes, run: str, previous: str, place: int) -> list[An
     try:
         record = json.loads(commit)
         version, owner, link, listed = record["v"], record["run"], record["previous"], record["events"]
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise JournalError(f"{where} can not be read: {error!r}") from error
     if version != VERSION:
         raise JournalError(f"{where} has version {version}; this program reads version {VERSION}: use a newer dagnats")
@@ -143,6 +144,8 @@ def decode_commit(commit: bytes, run: str, previous: str, place: int) -> list[An
         raise JournalError(f"{where} belongs to run {owner}")
     if link != previous:
         raise JournalError(f"{where} does not follow on the commit before it: one is missing or was altered")
+    if not isinstance(listed, list):
+        raise JournalError(f"{where} can not be read: its events are no list")
     return [_event(entry, where) for entry in listed]
 
 
@@ -154,9 +157,7 @@ def _event(entry: Any, where: str) -> AnyEvent:
             if field in values:
                 values[field] = convert(values[field])
         event: AnyEvent = cls(seq=entry["seq"], at=entry["at"], **values)
-    except JournalError:
-        raise
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
         kind = entry.get("type", "without a type") if isinstance(entry, dict) else "that is no object"
         raise JournalError(f"{where} holds an event {kind} that can not be read: {error!r}") from error
     return event

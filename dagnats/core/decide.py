@@ -5,7 +5,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
 
 from dagnats.core.events import (
     AnyEvent,
@@ -53,7 +53,9 @@ def decide(state: RunState, evaluator: Evaluator) -> AnyEvent | None:  # noqa: P
     if state.retries:
         return _retry(state, state.steps[state.retries[0]])
     if state.plan.fail_fast and state.any_failed and state.cancel is None and not state.in_finally:
-        return CancelRequested(seq=state.seq + 1, at=state.at, by=CancelledBy.FAIL_FAST, why="a step failed and fail_fast is set")
+        return CancelRequested(
+            seq=state.seq + 1, at=state.at, by=CancelledBy.FAIL_FAST, why="a step failed and fail_fast is set"
+        )
     if state.ready and (state.forced or len(state.running) + state.queued < state.started.max_parallel):
         return _judge(state, state.steps[state.ready[0]], evaluator)
     if state.open_steps == 0 and state.open_final_steps == 0:
@@ -70,7 +72,7 @@ def _judge(state: RunState, ready: StepState, evaluator: Evaluator) -> AnyEvent:
     if state.forced or (state.cancel is not None and not ready.final and not asks - {"success"}):
         return _cancelled(state, ready)
     if implicit_success and ready.tainted:
-        by = tuple(need for need in step.needs if state.steps[need].tainted)
+        by = tuple(dict.fromkeys(culprit for need in step.needs if (culprit := state.steps[need].culprit)))
         return StepBlocked(seq=seq, at=at, step=step.id, by=by)
     if step.condition is not None:
         try:
@@ -166,7 +168,7 @@ class Stopped:
 Report = Started | Succeeded | Failed | Stopped
 
 
-def admit(state: RunState, report: Report, *, at: float, jitter: float) -> tuple[AnyEvent | None, str]:
+def admit(state: RunState, report: Report, *, at: float, jitter: float) -> tuple[AnyEvent | None, str]:  # noqa: PLR0911 - one answer a claim
     """Say what a report makes happen: an event or None, and "" or the reason why the claim was refused.
 
     Late, repeated and stale reports end here and nowhere else. A second worker's claim on a running attempt is no start:
@@ -179,12 +181,14 @@ def admit(state: RunState, report: Report, *, at: float, jitter: float) -> tuple
     if report.attempt != step.attempt or not live:
         return None, f"attempt {report.attempt} of a step that is {step.status} in attempt {step.attempt}"
     seq = state.seq + 1
-    common = {"seq": seq, "at": at, "step": report.step, "attempt": report.attempt}
+    common: dict[str, Any] = {"seq": seq, "at": at, "step": report.step, "attempt": report.attempt}
     if step.status is Status.RUNNING and report.worker != step.worker:
         if not isinstance(report, Started):
             return None, f"the attempt is held by {step.worker}"
         message = f"worker {step.worker} stopped answering"
-        return StepFailed(**common, reason=Reason.LOST, message=message, jitter=jitter), "the attempt was lost by another worker"
+        return StepFailed(
+            **common, reason=Reason.LOST, message=message, jitter=jitter
+        ), "the attempt was lost by another worker"
     if isinstance(report, Started):
         if step.status is Status.RUNNING:
             return None, ""
@@ -194,12 +198,20 @@ def admit(state: RunState, report: Report, *, at: float, jitter: float) -> tuple
     return _ended(report, common, jitter), ""
 
 
-def _ended(report: Succeeded | Failed | Stopped, common: Mapping[str, JSON], jitter: float) -> AnyEvent:
-    printed = {"output_bytes": report.output_bytes, "dropped_bytes": report.dropped_bytes}
+def _ended(report: Succeeded | Failed | Stopped, common: Mapping[str, Any], jitter: float) -> AnyEvent:
+    printed: dict[str, Any] = {"output_bytes": report.output_bytes, "dropped_bytes": report.dropped_bytes}
     match report:
         case Succeeded():
             return StepSucceeded(**common, **printed, outputs=report.outputs)
         case Failed():
-            return StepFailed(**common, **printed, reason=report.reason, message=report.message, exit_code=report.exit_code, outputs=report.outputs, jitter=jitter)
+            return StepFailed(
+                **common,
+                **printed,
+                reason=report.reason,
+                message=report.message,
+                exit_code=report.exit_code,
+                outputs=report.outputs,
+                jitter=jitter,
+            )
         case Stopped():
             return StepCancelled(**common, **printed)

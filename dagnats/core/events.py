@@ -122,7 +122,7 @@ class StepSkipped(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StepBlocked(Event):
-    """The step can not run because of these needs: they, or something before them, failed."""
+    """The step can not run because these steps, its needs or before them, did not end well."""
 
     step: str
     by: tuple[str, ...]

@@ -96,7 +96,7 @@ class IllegalEventError(JournalError):
 class StepState:
     """What the events so far say of one step.
 
-    `tainted` is true when it or anything before it did not end well, `failed` when it or anything before it failed.
+    `culprit` is the first step, it or one before it, that did not end well, and `failed` is true when it or anything before it failed.
     Both pass from a step to its dependents: they answer `success()` and `failure()`.
     """
 
@@ -108,13 +108,18 @@ class StepState:
     worker: str | None = None
     outputs: Mapping[str, JSON] = field(default_factory=dict)
     exit_code: int | None = None
-    tainted: bool = False
+    culprit: str | None = None
     failed: bool = False
     failure: StepFailed | None = None
     blocked_by: tuple[str, ...] = ()
     first_started_at: float | None = None
     started_at: float | None = None
     ended_at: float | None = None
+
+    @property
+    def tainted(self) -> bool:
+        """Whether it or anything before it did not end well."""
+        return self.culprit is not None
 
 
 class RunState:
@@ -166,9 +171,13 @@ class RunState:
     def apply(self, event: AnyEvent) -> None:
         """Take the next event into account. Raises IllegalEventError when it can not follow on this state."""
         if event.seq != self.seq + 1:
-            raise IllegalEventError(f"event {event.seq} ({type(event).__name__}) follows on event {self.seq}: the journal has a gap")
+            raise IllegalEventError(
+                f"event {event.seq} ({type(event).__name__}) follows on event {self.seq}: the journal has a gap"
+            )
         if self.finished is not None or isinstance(event, RunStarted):
-            raise IllegalEventError(f"event {event.seq} ({type(event).__name__}) can not happen in a run that has {'ended' if self.finished else 'begun'}")
+            raise IllegalEventError(
+                f"event {event.seq} ({type(event).__name__}) can not happen in a run that has {'ended' if self.finished else 'begun'}"
+            )
         if isinstance(event, CancelRequested):
             self._cancel(event)
         elif isinstance(event, RunFinished):
@@ -186,19 +195,37 @@ class RunState:
     def _step(self, event: StepEvent) -> None:
         state = self.steps.get(event.step)
         if state is None:
-            raise IllegalEventError(f"event {event.seq} ({type(event).__name__}) names a step that the plan does not have: {event.step}")
+            raise IllegalEventError(
+                f"event {event.seq} ({type(event).__name__}) names a step that the plan does not have: {event.step}"
+            )
         allowed = TRANSITIONS[state.status].get(type(event))
         if allowed is None:
-            raise IllegalEventError(f"event {event.seq}: {type(event).__name__} can not happen to step {event.step}, which is {state.status}")
+            raise IllegalEventError(
+                f"event {event.seq}: {type(event).__name__} can not happen to step {event.step}, which is {state.status}"
+            )
+        if not self._in_place(state, event):
+            raise IllegalEventError(
+                f"event {event.seq}: {type(event).__name__} can not happen to step {event.step}, which is {state.status}, now"
+            )
         target = self._settle(state, event)
         if target not in allowed:
-            raise IllegalEventError(f"event {event.seq}: {type(event).__name__} can not make step {event.step} {target} while it is {state.status}")
+            raise IllegalEventError(
+                f"event {event.seq}: {type(event).__name__} can not make step {event.step} {target} while it is {state.status}"
+            )
         _record(state, event)
         self._index(state, event, target)
         self.queued += (target is Status.QUEUED) - (state.status is Status.QUEUED)
         state.status = target
         if target in TERMINAL:
             self._end(state, event.at)
+
+    def _in_place(self, state: StepState, event: StepEvent) -> bool:
+        """Say whether what the status alone does not tell fits too: nothing precedes its needs, and one attempt has one task."""
+        if state.status is Status.PENDING:
+            return state.open_needs == 0 and (self.in_finally or not state.final)
+        if state.status is Status.WAITING and isinstance(event, StepScheduled | StepStarted):
+            return (state.step.id in self.dispatched) is isinstance(event, StepStarted)
+        return True
 
     def _settle(self, state: StepState, event: StepEvent) -> Status:  # noqa: PLR0911 - one answer an event
         """Say which status follows; only a failure and a retry leave a choice, and the plan makes it."""
@@ -264,13 +291,14 @@ class RunState:
         state.ended_at = at
         own_failure = state.status in (Status.FAILED, Status.TIMED_OUT)
         state.failed = state.failed or own_failure
-        state.tainted = state.tainted or state.status in BAD
+        if state.culprit is None and state.status in BAD:
+            state.culprit = state.step.id
         self.any_failed = self.any_failed or own_failure
         graph = self.final_graph if state.final else self.graph
         for id_ in graph.dependents[state.step.id]:
             dependent = self.steps[id_]
             dependent.open_needs -= 1
-            dependent.tainted = dependent.tainted or state.tainted
+            dependent.culprit = dependent.culprit or state.culprit
             dependent.failed = dependent.failed or state.failed
             if dependent.open_needs == 0:
                 self.ready.append(id_)
@@ -309,7 +337,9 @@ def fold(events: Iterable[AnyEvent]) -> RunState:
         elif isinstance(event, RunStarted) and event.seq == 1:
             state = RunState(event)
         else:
-            raise IllegalEventError(f"a journal begins with RunStarted as event 1, not with {type(event).__name__} as event {event.seq}")
+            raise IllegalEventError(
+                f"a journal begins with RunStarted as event 1, not with {type(event).__name__} as event {event.seq}"
+            )
     if state is None:
         raise IllegalEventError("the journal is empty")
     return state

@@ -9,7 +9,17 @@ from dagnats.definition.report import InvalidPipelineError, format_text, summary
 from dagnats.definition.schema import schema_text
 from dagnats.definition.source import parse
 
-__all__ = ["InvalidPipelineError", "Problem", "format_text", "load", "load_mapping", "read", "schema_text", "summary", "to_json"]
+__all__ = [
+    "InvalidPipelineError",
+    "Problem",
+    "format_text",
+    "load",
+    "load_mapping",
+    "read",
+    "schema_text",
+    "summary",
+    "to_json",
+]
 
 
 def read(path: str) -> bytes:
@@ -38,7 +48,7 @@ def load_mapping(path: str) -> dict[str, JSON]:
     text = decode(content, problems, json=path.endswith(".json"))
     root = parse(text, problems) if text is not None else None
     if root is not None and not isinstance(root.value, dict) and not problems:
-        problems.add(root, "expected names with values", "for example `python: \"3.12\"`")
+        problems.add(root, "expected names with values", 'for example `python: "3.12"`')
     if root is None or problems:
         raise InvalidPipelineError(problems.sorted(), {path: content}, problems.total)
     values: dict[str, JSON] = root.plain()

@@ -5,7 +5,6 @@ from collections.abc import Sequence
 
 from dagnats.core.codec import VERSION, encode_json, event_record
 from dagnats.core.events import AnyEvent
-from dagnats.core.pipeline import JSON
 from dagnats.report.plain import Console
 
 
@@ -27,7 +26,13 @@ class JsonLines:
 
     def output(self, step: str, attempt: int, stream: str, chunk: bytes) -> None:
         """Write output: `text`, or `base64` where it is not UTF-8."""
-        record: dict[str, JSON] = {"v": VERSION, "type": "StepOutput", "step": step, "attempt": attempt, "stream": stream}
+        record: dict[str, object] = {
+            "v": VERSION,
+            "type": "StepOutput",
+            "step": step,
+            "attempt": attempt,
+            "stream": stream,
+        }
         try:
             record["text"] = chunk.decode("utf-8")
         except UnicodeDecodeError:

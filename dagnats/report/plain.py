@@ -95,6 +95,7 @@ class Tails:
         """An attempt begins with nothing; a step that ended keeps its tail only when it failed."""
         if isinstance(event, StepStarted):
             self._chunks.pop(event.step, None)
+            self._sizes.pop(event.step, None)
         elif isinstance(event, StepFailed) or status in TERMINAL:
             step = getattr(event, "step", "")
             text = b"".join(self._chunks.pop(step, ()))
@@ -106,7 +107,9 @@ class Tails:
 class Prefixed:
     """The reporter of `--output prefixed`, and with `lines=False` and `quiet` the one of `none` and `-q`."""
 
-    def __init__(self, console: Console, style: Style, again: Sequence[str], *, lines: bool, quiet: bool, verbose: bool) -> None:
+    def __init__(
+        self, console: Console, style: Style, again: Sequence[str], *, lines: bool, quiet: bool, verbose: bool
+    ) -> None:
         self._console = console
         self._style = style
         self._again = again

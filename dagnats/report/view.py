@@ -3,8 +3,18 @@
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
 
-from dagnats.core.events import AnyEvent, Outcome, StepCancelled, StepFailed, StepScheduled, StepSkipped, StepStarted, StepSucceeded
-from dagnats.core.events import CancelRequested, StepBlocked
+from dagnats.core.events import (
+    AnyEvent,
+    CancelRequested,
+    Outcome,
+    StepBlocked,
+    StepCancelled,
+    StepFailed,
+    StepScheduled,
+    StepSkipped,
+    StepStarted,
+    StepSucceeded,
+)
 from dagnats.core.graph import critical_path
 from dagnats.core.state import RunState, Status, StepState
 from dagnats.report.style import Style
@@ -29,9 +39,10 @@ def clean(text: str) -> str:
 
 def duration(seconds: float) -> str:
     """Give a duration as people read it."""
-    if seconds < 1:
+    # the bounds are where rounding reaches the next unit: never "1000ms" or "60.0s"
+    if seconds < 0.9995:
         return f"{seconds * 1000:.0f}ms"
-    if seconds < 60:
+    if seconds < 59.95:
         return f"{seconds:.1f}s"
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
@@ -67,7 +78,11 @@ def step_line(step: StepState, style: Style) -> str:
     sign, code = _SIGNS.get(step.status, (" ", _DIM))
     took = f"  {duration(took_s(step))}" if step.first_started_at is not None else ""
     reason = clean(why(step))
-    return style.paint(f"{style.sign(sign)} {step.step.id}", code) + (f"  {reason}" if reason else "") + style.paint(took, _DIM)
+    return (
+        style.paint(f"{style.sign(sign)} {step.step.id}", code)
+        + (f"  {reason}" if reason else "")
+        + style.paint(took, _DIM)
+    )
 
 
 def why(step: StepState) -> str:
@@ -95,7 +110,9 @@ def recap(state: RunState, tails: Mapping[str, Sequence[bytes]], again: Sequence
         step = state.steps[id_]
         if step.status not in (Status.FAILED, Status.TIMED_OUT) or not tail:
             continue
-        yield style.paint(f"--- {id_}: {clean(why(step))}; the last {len(tail)} line{'s' if len(tail) != 1 else ''}", _BOLD)
+        yield style.paint(
+            f"--- {id_}: {clean(why(step))}; the last {len(tail)} line{'s' if len(tail) != 1 else ''}", _BOLD
+        )
         for line in tail:
             yield "    " + line.decode("utf-8", "replace")
     for step in state.steps.values():

@@ -1,15 +1,17 @@
 """What a step wrote to the file named by `$DAGNATS_OUTPUT`: `name=value` lines, and `name<<END … END` for values of several lines."""
 
 import json
+import math
 import re
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, NoReturn
 
 from dagnats.core.pipeline import JSON
 
 OUTPUTS_MAX_BYTES = 1 << 20
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,99}")
 _SHOWN = 60
+_DEPTH_MAX = 32
 
 
 class OutputError(Exception):
@@ -19,7 +21,9 @@ class OutputError(Exception):
 def parse_outputs(content: bytes, declared: Mapping[str, Mapping[str, Any]]) -> dict[str, JSON]:
     """Read the file's content and give each value the declared type. Raises OutputError."""
     if len(content) > OUTPUTS_MAX_BYTES:
-        raise OutputError(f"the outputs are {len(content):,} bytes; at most {OUTPUTS_MAX_BYTES:,} are allowed: write large results to a file")
+        raise OutputError(
+            f"the outputs are {len(content):,} bytes; at most {OUTPUTS_MAX_BYTES:,} are allowed: write large results to a file"
+        )
     try:
         text = content.decode("utf-8")
     except UnicodeDecodeError as error:
@@ -57,7 +61,9 @@ def _entries(text: str) -> Iterator[tuple[int, str, str]]:
                     break
                 block.append(lines[inner])
             else:
-                raise OutputError(f"$DAGNATS_OUTPUT line {at + 1}: `{match.group()}<<{end}` is never closed by a line `{end}`")
+                raise OutputError(
+                    f"$DAGNATS_OUTPUT line {at + 1}: `{match.group()}<<{end}` is never closed by a line `{end}`"
+                )
             yield at + 1, match.group(), "\n".join(block)
         else:
             shown = line if len(line) <= _SHOWN else line[:_SHOWN] + "…"
@@ -71,16 +77,43 @@ def _typed(number: int, name: str, value: str, kind: str) -> JSON:
             case "integer":
                 return int(value)
             case "number":
-                return json.loads(value, parse_constant=_refuse) if value.strip() else _refuse(value)
+                return _number(_json(value))
             case "boolean":
                 return {"true": True, "false": False}[value.strip()]
             case "json":
-                return json.loads(value, parse_constant=_refuse)
+                return _json(value)
             case _:
                 return value
     except (ValueError, KeyError, RecursionError) as error:
-        raise OutputError(f"$DAGNATS_OUTPUT line {number}: output `{name}` is declared as {kind}, got {shown!r}") from error
+        raise OutputError(
+            f"$DAGNATS_OUTPUT line {number}: output `{name}` is declared as {kind}, got {shown!r}"
+        ) from error
 
 
-def _refuse(text: str) -> JSON:
+def _json(text: str) -> JSON:
+    """Read JSON that can be written again: no number beyond a float, no depth that exhausts the stack of whoever copies it."""
+    value = json.loads(text, parse_constant=_refuse, parse_float=_finite)
+    level = [value]
+    for _ in range(_DEPTH_MAX + 1):
+        level = [
+            inner
+            for outer in level
+            if isinstance(outer, list | dict)
+            for inner in (outer.values() if isinstance(outer, dict) else outer)
+        ]
+        if not level:
+            return value
+    return _refuse(text)
+
+
+def _number(value: JSON) -> JSON:
+    return value if isinstance(value, int | float) and not isinstance(value, bool) else _refuse(str(value))
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    return number if math.isfinite(number) else _refuse(text)
+
+
+def _refuse(text: str) -> NoReturn:
     raise ValueError(text)

@@ -153,7 +153,11 @@ class ShellAction:
             return Ended(stopped=True, note=note)
         outputs, problem = {}, None
         try:
-            required = task.outputs if exit_.code == 0 else {name: {**spec, "required": False} for name, spec in task.outputs.items()}
+            required = (
+                task.outputs
+                if exit_.code == 0
+                else {name: {**spec, "required": False} for name, spec in task.outputs.items()}
+            )
             outputs = parse_outputs(files.read_outputs(), required)
         except OutputError as error:
             problem = Failure(Reason.OUTPUT, str(error), exit_.code)

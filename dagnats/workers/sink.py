@@ -4,7 +4,7 @@ import asyncio
 from collections import deque
 from typing import Protocol
 
-from dagnats.bus.output import OutputStream
+from dagnats.bus.output import OutputStream, subject_of
 from dagnats.bus.tasks import Task
 from dagnats.workers.action import Pausable
 
@@ -31,6 +31,7 @@ class OutputSink:
     def __init__(self, task: Task, stream: OutputStream, watcher: Watcher | None) -> None:
         self._task = task
         self._stream = stream
+        self._subject = subject_of(task.run, task.step, task.attempt)
         self._watcher = watcher
         self._loop = asyncio.get_running_loop()
         self._held: deque[tuple[str, bytes]] = deque()
@@ -71,7 +72,7 @@ class OutputSink:
         await self._write_held()
         if self.bytes > WAIT_FOR_STORE_BYTES:
             await self._stream.settled()
-        return self._stream.dropped(self._task.run, self._task.step, self._task.attempt)
+        return self._stream.dropped(self._subject)
 
     def _start_pump(self) -> None:
         if self._pump is None or self._pump.done():
@@ -87,7 +88,7 @@ class OutputSink:
                 self._watcher.output(self._task.step, self._task.attempt, stream, chunk)
                 await self._watcher.room()
             offset, self.bytes = self.bytes, self.bytes + len(chunk)
-            await self._stream.write(self._task.run, self._task.step, self._task.attempt, stream, offset, chunk)
+            await self._stream.write(self._subject, stream, offset, chunk)
             if self._paused and self._held_bytes <= HELD_MAX_BYTES // 2:
                 self._paused = False
                 self._last = self._loop.time()

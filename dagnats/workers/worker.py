@@ -141,11 +141,11 @@ class Worker:
         return _report(task, self.name, ended, sink.bytes, dropped)
 
 
-def _refused(claim: "asyncio.Future[bytes]") -> bool:
+def _refused(claim: asyncio.Future[bytes]) -> bool:
     return claim.done() and not claim.cancelled() and refusal(claim.result()) != ""
 
 
-def _stop_if_refused(job: _Job, claim: "asyncio.Future[bytes]") -> None:
+def _stop_if_refused(job: _Job, claim: asyncio.Future[bytes]) -> None:
     if _refused(claim):
         job.stop.order(kill=True)
 
@@ -155,7 +155,12 @@ def _report(task: Task, worker: str, ended: Ended, printed: int, dropped: int) -
         return Stopped(step=task.step, attempt=task.attempt, worker=worker, output_bytes=printed, dropped_bytes=dropped)
     if ended.failure is None:
         return Succeeded(
-            step=task.step, attempt=task.attempt, worker=worker, outputs=ended.outputs, output_bytes=printed, dropped_bytes=dropped
+            step=task.step,
+            attempt=task.attempt,
+            worker=worker,
+            outputs=ended.outputs,
+            output_bytes=printed,
+            dropped_bytes=dropped,
         )
     return Failed(
         step=task.step,
