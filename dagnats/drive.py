@@ -83,8 +83,13 @@ class _Drive:
         try:
             state = await engine.run()
             await link.settled()
+            await self._feed.close()
         finally:
             await worker.close()
+        if self._feed.broken is not None:
+            raise EngineError(
+                f"the run {state.outcome}, but not all of it could be shown: {self._feed.broken}"
+            ) from self._feed.broken
         return state
 
     async def _started(self) -> RunStarted:

@@ -36,6 +36,9 @@ def run(request: Request) -> int:
         from dagnats.drive import drive  # noqa: PLC0415 - measured: 120 ms, hidden behind the start of the server
 
         state = drive(Prepared(request, plan, params, workspace, directory, guardian, server))
+    except UsageError:
+        directory.ephemeral = True  # refused at the last moment: there is no run to keep
+        raise
     finally:
         directory.close()
     return exit_code(state, request.exit_code_from)

@@ -25,10 +25,11 @@ _ANIMALS = (
 class RunDirectory:
     """A run's directory while the run goes on; the lock is the operating system's, so it is released however the runner ends."""
 
-    def __init__(self, path: Path, lock: int, *, ephemeral: bool) -> None:
+    def __init__(self, path: Path, lock: int, holder: Path | None) -> None:
         self.path = path
         self.name = path.name
-        self.ephemeral = ephemeral
+        self.ephemeral = holder is not None
+        self._holder = holder
         self._lock = lock
 
     @property
@@ -39,8 +40,8 @@ class RunDirectory:
     def close(self) -> None:
         """Release it; an ephemeral one is removed."""
         shutil.rmtree(self.path if self.ephemeral else self.scratch, ignore_errors=True)
-        if self.ephemeral:
-            shutil.rmtree(self.path.parent, ignore_errors=True)
+        if self._holder is not None:
+            shutil.rmtree(self._holder, ignore_errors=True)
         os.close(self._lock)
 
 
@@ -56,7 +57,7 @@ def create(workspace: Path, *, ephemeral: bool) -> RunDirectory:
             _prune(runs)
         path = _named(runs)
         (path / "tmp").mkdir(mode=0o700)
-        return RunDirectory(path, _locked(path), ephemeral=ephemeral)
+        return RunDirectory(path, _locked(path), runs if ephemeral else None)
     except OSError as error:
         hint = "" if ephemeral else "; `--ephemeral` keeps the run outside the project"
         raise EngineError(

@@ -37,7 +37,7 @@ class Feed:
     """Hands everything to the reporters, in order, from a thread of its own."""
 
     def __init__(self, reporters: Sequence[Reporter]) -> None:
-        self._reporters = reporters
+        self._reporters = list(reporters)
         self._items: queue.SimpleQueue[tuple[object, ...] | None] = queue.SimpleQueue()
         self._unshown = 0
         self._lock = threading.Lock()
@@ -45,7 +45,7 @@ class Feed:
         self._room = asyncio.Event()
         self._room.set()
         self._closed = asyncio.Event()
-        self.broken: OSError | None = None
+        self.broken: Exception | None = None
         self._thread = threading.Thread(target=self._show, name="report", daemon=True)
         self._thread.start()
 
@@ -70,8 +70,9 @@ class Feed:
         await self._room.wait()
 
     async def close(self) -> None:
-        """Show what is left, and end."""
-        self._items.put(None)
+        """Show what is left, and end. A second call does nothing."""
+        if not self._closed.is_set():
+            self._items.put(None)
         await self._closed.wait()
 
     def _show(self) -> None:
@@ -86,11 +87,14 @@ class Feed:
         self._loop.call_soon_threadsafe(self._closed.set)
 
     def _tell(self, what: str, *facts: object) -> None:
-        """A reader that went away (a closed pipe, a full disk) ends the showing, not the run."""
-        for reporter in self._reporters:
+        """Whatever breaks a reporter (a reader that went away, a full disk) ends the showing, not the run."""
+        for reporter in list(self._reporters):
             try:
                 getattr(reporter, what)(*facts)
-            except OSError as error:
+            except BrokenPipeError:
+                self._reporters.remove(reporter)
+            except Exception as error:  # noqa: BLE001 - the thread must live, or the run would wait for it for ever
+                self._reporters.remove(reporter)
                 self.broken = self.broken or error
 
     def _shown(self, size: int) -> None:

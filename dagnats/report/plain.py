@@ -7,7 +7,7 @@ import os
 from collections import deque
 from collections.abc import Callable, Sequence
 
-from dagnats.core.events import AnyEvent, RunStarted, StepFailed, StepStarted
+from dagnats.core.events import AnyEvent, RunStarted, StepFailed
 from dagnats.core.state import TERMINAL, RunState, Status
 from dagnats.report.style import Style
 from dagnats.report.view import TAIL_LINES, event_line, recap
@@ -78,11 +78,16 @@ class Tails:
 
     def __init__(self) -> None:
         self._chunks: dict[str, deque[bytes]] = {}
+        self._attempts: dict[str, int] = {}
         self._sizes: dict[str, int] = {}
         self.failed: dict[str, list[bytes]] = {}
 
-    def add(self, step: str, chunk: bytes) -> None:
-        """Take output."""
+    def add(self, step: str, attempt: int, chunk: bytes) -> None:
+        """Take output; a new attempt begins with nothing. It may be heard of before its start is stored."""
+        if self._attempts.get(step) != attempt:
+            self._attempts[step] = attempt
+            self._chunks.pop(step, None)
+            self._sizes.pop(step, None)
         chunks = self._chunks.setdefault(step, deque())
         chunk = chunk[-TAIL_MAX_BYTES:]
         chunks.append(chunk)
@@ -92,11 +97,8 @@ class Tails:
         self._sizes[step] = size
 
     def event(self, event: AnyEvent, status: Status | None) -> None:
-        """An attempt begins with nothing; a step that ended keeps its tail only when it failed."""
-        if isinstance(event, StepStarted):
-            self._chunks.pop(event.step, None)
-            self._sizes.pop(event.step, None)
-        elif isinstance(event, StepFailed) or status in TERMINAL:
+        """A step that ended keeps its tail only when it failed."""
+        if isinstance(event, StepFailed) or status in TERMINAL:
             step = getattr(event, "step", "")
             text = b"".join(self._chunks.pop(step, ()))
             self._sizes.pop(step, None)
@@ -146,9 +148,9 @@ class Prefixed:
             title = f"{event.plan.name}: {len(steps)} step{'s' if len(steps) != 1 else ''}, run {event.run}"
             self._console.say(self._style.paint(title, "1"))
 
-    def output(self, step: str, _attempt: int, stream: str, chunk: bytes) -> None:
+    def output(self, step: str, attempt: int, stream: str, chunk: bytes) -> None:
         """Show whole lines; the rest of one waits for its end."""
-        self._tails.add(step, chunk)
+        self._tails.add(step, attempt, chunk)
         if not self._lines:
             return
         key = (step, stream)

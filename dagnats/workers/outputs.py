@@ -10,6 +10,7 @@ from dagnats.core.pipeline import JSON
 
 OUTPUTS_MAX_BYTES = 1 << 20
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,99}")
+_INTEGER = re.compile(r"\s*[+-]?[0-9]+\s*", re.ASCII)  # `int` alone takes 1_000 and digits of every script
 _SHOWN = 60
 _DEPTH_MAX = 32
 
@@ -75,7 +76,7 @@ def _typed(number: int, name: str, value: str, kind: str) -> JSON:
     try:
         match kind:
             case "integer":
-                return int(value)
+                return int(value) if _INTEGER.fullmatch(value) else _refuse(value)
             case "number":
                 return _number(_json(value))
             case "boolean":
@@ -93,17 +94,14 @@ def _typed(number: int, name: str, value: str, kind: str) -> JSON:
 def _json(text: str) -> JSON:
     """Read JSON that can be written again: no number beyond a float, no depth that exhausts the stack of whoever copies it."""
     value = json.loads(text, parse_constant=_refuse, parse_float=_finite)
-    level = [value]
-    for _ in range(_DEPTH_MAX + 1):
-        level = [
-            inner
-            for outer in level
-            if isinstance(outer, list | dict)
-            for inner in (outer.values() if isinstance(outer, dict) else outer)
-        ]
-        if not level:
-            return value
-    return _refuse(text)
+    return value if _shallow(value, _DEPTH_MAX) else _refuse(text)
+
+
+def _shallow(value: JSON, levels: int) -> bool:
+    if not isinstance(value, list | dict):
+        return True
+    inner = value.values() if isinstance(value, dict) else value
+    return levels > 0 and all(_shallow(item, levels - 1) for item in inner)
 
 
 def _number(value: JSON) -> JSON:

@@ -1,0 +1,297 @@
+"""Whatever the plan and whatever its workers do: a run ends, keeps its bounds, and is what its journal says."""
+
+import random
+from dataclasses import fields, replace
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from dagnats.core.codec import commit_hash, decode_commit, encode_commit
+from dagnats.core.decide import Failed, Report, Started, Stopped, Succeeded, admit, decide
+from dagnats.core.events import (
+    AnyEvent,
+    CancelledBy,
+    CancelRequested,
+    Outcome,
+    Reason,
+    RunFinished,
+    RunStarted,
+    StepScheduled,
+    StepStarted,
+)
+from dagnats.core.pipeline import Pipeline, Retry, Step
+from dagnats.core.state import TERMINAL, IllegalEventError, RunState, Status, StepState, fold
+from dagnats.dispatch import Dispatch
+
+TICKS_MAX = 5_000
+CONDITIONS = (None, None, None, None, "success()", "failure()", "always()", "cancelled()", "false", "1 / 0 == 1")
+REASONS = (Reason.EXIT, Reason.TIMEOUT, Reason.SIGNAL, Reason.OUTPUT, Reason.SPAWN, Reason.ENGINE)
+
+RETRIES = st.builds(
+    Retry,
+    max_attempts=st.sampled_from([1, 1, 1, 2, 3]),
+    strategy=st.sampled_from(["fixed", "linear", "exponential"]),
+    initial_delay_s=st.sampled_from([0.0, 0.0, 3.0]),
+    jitter=st.booleans(),
+    on=st.sampled_from([None, None, (1,), ("timeout", "lost")]),
+)
+
+
+@st.composite
+def step_lists(draw: st.DrawFn, prefix: str, least: int, most: int) -> tuple[Step, ...]:
+    """Give steps of which each needs some of those before it."""
+    steps: list[Step] = []
+    for number in range(draw(st.integers(least, most))):
+        before = [step.id for step in steps]
+        needs = draw(st.lists(st.sampled_from(before), max_size=3, unique=True)) if before else []
+        condition = draw(st.sampled_from(CONDITIONS))
+        asks = condition is not None and condition.endswith("()")
+        steps.append(
+            Step(
+                id=f"{prefix}{number}",
+                needs=tuple(needs),
+                condition=condition,
+                status_functions=frozenset([condition.removesuffix("()")] if asks else []),
+                run="true",
+                retry=draw(RETRIES),
+                allow_failure=draw(st.sampled_from([False, False, False, True])),
+            )
+        )
+    return tuple(steps)
+
+
+PLANS = st.builds(
+    Pipeline,
+    name=st.just("any"),
+    file=st.just("any.yaml"),
+    steps=step_lists("s", 1, 20),
+    finally_steps=step_lists("f", 0, 5),
+    fail_fast=st.booleans(),
+)
+
+
+class World:
+    """An engine without a bus, and workers that do anything the real ones, or a network between, could do."""
+
+    def __init__(self, plan: Pipeline, max_parallel: int, seed: int, cancel_at: int | None) -> None:
+        self.chance = random.Random(seed)
+        self.now = 1000.0
+        started = RunStarted(seq=1, at=self.now, run="r1", plan=plan, max_parallel=max_parallel, workspace="/w")
+        self.dispatch = Dispatch({}, {})
+        self.state = RunState(started)
+        self.events: list[AnyEvent] = [started]
+        self.tasks: dict[tuple[str, int], float] = {}
+        self.held: dict[tuple[str, int], str] = {}
+        self.ordered: set[tuple[str, int]] = set()
+        self.told: list[Report] = []
+        self.ended: dict[str, dict[str, Any]] = {}
+        self.claims: set[tuple[str, int]] = set()
+        self.cancel_at = cancel_at
+        self.middle: tuple[int, dict[str, Any]] | None = None
+        self._decide()
+
+    def run(self) -> None:
+        for tick in range(TICKS_MAX):
+            if self.state.finished is not None:
+                return
+            self.now += self.chance.random()
+            if tick == self.cancel_at:
+                self._cancel()
+                self.middle = len(self.events), everything(self.state)
+            self._happen()
+        raise AssertionError(f"the run does not end: {everything(self.state)}")
+
+    def _happen(self) -> None:
+        """Let one thing happen among those that can."""
+        due = [task for task, not_before in self.tasks.items() if not_before <= self.now]
+        can = [self._repeat, self._lie] if self.told and self.chance.random() < 0.2 else []
+        if due and len(self.held) < self.state.started.max_parallel:
+            can.append(lambda: self._claim(self.chance.choice(due)))
+        if self.held:
+            attempt = self.chance.choice(list(self.held))
+            can.append(lambda: self._end(attempt))
+            if self.chance.random() < 0.1:
+                can.append(lambda: self._lose(attempt))
+        if self.cancel_at is not None and self.state.cancel is not None and self.chance.random() < 0.05:
+            can.append(self._cancel)
+        if not can:
+            assert self.tasks, f"nothing can happen any more: {everything(self.state)}"
+            self.now = max(self.now, min(self.tasks.values()))
+            return
+        self.chance.choice(can)()
+
+    def _claim(self, task: tuple[str, int]) -> None:
+        del self.tasks[task]
+        worker = f"w{self.chance.randrange(9)}"
+        if self._report(Started(step=task[0], attempt=task[1], worker=worker)):
+            self.held[task] = worker
+
+    def _end(self, attempt: tuple[str, int]) -> None:
+        worker = self.held.pop(attempt)
+        who = {"step": attempt[0], "attempt": attempt[1], "worker": worker}
+        kinds = ["succeeded", "succeeded", "failed"] + ["stopped"] * 3 * (attempt in self.ordered)
+        kind = self.chance.choice(kinds)
+        if kind == "succeeded":
+            report: Report = Succeeded(**who, outputs={"n": len(self.events)})
+        elif kind == "stopped":
+            report = Stopped(**who)
+        else:
+            reason = self.chance.choice(REASONS)
+            report = Failed(**who, reason=reason, message=reason, exit_code=1 if reason is Reason.EXIT else None)
+        assert self._report(report), "the end that the holder reports counts"
+
+    def _lose(self, attempt: tuple[str, int]) -> None:
+        """The worker is gone, and its task comes to another, who is told not to run it."""
+        worker = self.held.pop(attempt)
+        assert self._report(Started(step=attempt[0], attempt=attempt[1], worker="another"))
+        assert self.state.steps[attempt[0]].failure.reason is Reason.LOST
+        late = Succeeded(step=attempt[0], attempt=attempt[1], worker=worker)
+        assert not self._report(late), "what a lost worker says later does not count"
+
+    def _repeat(self) -> None:
+        assert not self._report(self.chance.choice(self.told)), "a repeated report changes nothing"
+
+    def _lie(self) -> None:
+        """Somebody tells of a step what it can not know."""
+        id_ = self.chance.choice(list(self.state.steps))
+        attempt = self.state.steps[id_].attempt + self.chance.choice([-1, 0, 1])
+        assert not self._report(Succeeded(step=id_, attempt=attempt, worker="stranger"))
+
+    def _cancel(self) -> None:
+        by = self.chance.choice([CancelledBy.SIGNAL, CancelledBy.TIMEOUT])
+        force = self.chance.random() < 0.3
+        again = self.state.cancel is not None and (self.state.forced or not force)
+        if again or (by is CancelledBy.TIMEOUT and self.state.in_finally):
+            return
+        self._apply(CancelRequested(seq=self.state.seq + 1, at=self.now, by=by, why="asked", force=force))
+        self._decide()
+
+    def _report(self, report: Report) -> bool:
+        self.told.append(report)
+        event, _ = admit(self.state, report, at=self.now, jitter=self.chance.random())
+        if event is None:
+            return False
+        self._apply(event)
+        self._decide()
+        return True
+
+    def _decide(self) -> None:
+        while (event := decide(self.state, self.dispatch)) is not None:
+            self._apply(event)
+
+    def _apply(self, event: AnyEvent) -> None:
+        self._allowed(event)
+        self.state.apply(event)
+        self.events.append(event)
+        if isinstance(event, StepScheduled):
+            self.tasks[event.step, event.attempt] = event.not_before or 0.0
+        if isinstance(event, CancelRequested):
+            self.ordered |= {at for at in self.held if event.force or not self.state.steps[at[0]].final}
+        self._bounds()
+
+    def _allowed(self, event: AnyEvent) -> None:
+        """What must hold before an event, said without the state's own queues."""
+        if isinstance(event, StepScheduled):
+            step = self.state.steps[event.step]
+            before = {id_ for id_, other in self.state.steps.items() if step.final and not other.final}
+            assert {self.state.steps[id_].status for id_ in before | set(step.step.needs)} <= TERMINAL
+            assert event.attempt == step.attempt + 1 <= step.step.retry.max_attempts
+            assert not self.state.forced
+        if isinstance(event, StepStarted):
+            assert (event.step, event.attempt) not in self.claims, "an attempt starts once"
+            self.claims.add((event.step, event.attempt))
+
+    def _bounds(self) -> None:
+        statuses = {id_: step.status for id_, step in self.state.steps.items()}
+        running = {id_ for id_, status in statuses.items() if status is Status.RUNNING}
+        assert running == set(self.state.running)
+        assert len(running) <= self.state.started.max_parallel
+        assert self.state.queued == sum(status is Status.QUEUED for status in statuses.values())
+        for id_, before in self.ended.items():
+            assert fields_of(self.state.steps[id_]) == before, "a step that ended does not change"
+        for id_, status in statuses.items():
+            if status in TERMINAL and id_ not in self.ended:
+                self.ended[id_] = fields_of(self.state.steps[id_])
+
+
+def fields_of(step: StepState) -> dict[str, Any]:
+    return {field.name: getattr(step, field.name) for field in fields(step)}
+
+
+def everything(state: RunState) -> dict[str, Any]:
+    """Give all of a state as data that can be compared."""
+    return {
+        "steps": {id_: fields_of(step) for id_, step in state.steps.items()},
+        "queues": [list(state.ready), list(state.retries), list(state.dispatched), list(state.running)],
+        "doomed": list(state.doomed),
+        "counts": [state.queued, state.open_steps, state.open_final_steps],
+        "ends": [state.any_failed, state.cancel, state.forced, state.finished, state.outcome],
+        "place": [state.run, state.seq, state.at],
+    }
+
+
+WORLDS = st.builds(
+    World,
+    plan=PLANS,
+    max_parallel=st.integers(1, 6),
+    seed=st.integers(0, 2**32),
+    cancel_at=st.none() | st.integers(0, 60),
+)
+
+
+@settings(deadline=None, max_examples=300)
+@given(WORLDS)
+def test_any_run_ends_and_is_what_its_journal_says(world: World):
+    world.run()
+    state = world.state
+    statuses = {step.status for step in state.steps.values()}
+    assert isinstance(world.events[-1], RunFinished)
+    assert statuses <= TERMINAL
+    assert state.finished.outcome is state.outcome
+    well = statuses <= {Status.SUCCEEDED, Status.WARNING, Status.SKIPPED}
+    if state.cancel is None or state.cancel.by is CancelledBy.FAIL_FAST:
+        assert (state.outcome is Outcome.SUCCEEDED) == well
+    else:
+        assert state.outcome is (Outcome.CANCELLED if state.cancel.by is CancelledBy.SIGNAL else Outcome.TIMED_OUT)
+    assert everything(fold(world.events)) == everything(state)
+    if world.middle is not None:
+        place, then = world.middle
+        # what a cancellation found before it ran leaves the queue by decisions, which are not stored with it
+        assert everything(fold(world.events[:place])) | {"doomed": []} == then | {"doomed": []}
+
+
+@settings(deadline=None, max_examples=60)
+@given(WORLDS, st.integers(1, 9))
+def test_journal_read_back_from_its_commits_folds_alike(world: World, size: int):
+    world.run()
+    previous, again = "", []
+    for place, start in enumerate(range(0, len(world.events), size), start=1):
+        commit = encode_commit("r1", previous, world.events[start : start + size])
+        again += decode_commit(commit, "r1", previous, place)
+        previous = commit_hash(commit)
+    assert again == world.events
+    assert everything(fold(again)) == everything(world.state)
+
+
+@settings(deadline=None, max_examples=60)
+@given(WORLDS, st.data())
+def test_journal_with_an_event_missing_does_not_fold(world: World, data: st.DataObject):
+    world.run()
+    lost = data.draw(st.integers(0, len(world.events) - 2))
+    with pytest.raises(IllegalEventError):
+        fold(world.events[:lost] + world.events[lost + 1 :])
+
+
+@settings(deadline=None, max_examples=60)
+@given(PLANS, st.integers(1, 6))
+def test_decisions_are_the_same_when_asked_again(plan: Pipeline, max_parallel: int):
+    started = RunStarted(seq=1, at=1.0, run="r1", plan=plan, max_parallel=max_parallel, workspace="/w")
+    first, second = RunState(started), RunState(replace(started))
+    while (event := decide(first, Dispatch({}, {}))) is not None:
+        assert decide(first, Dispatch({}, {})) == event
+        assert decide(second, Dispatch({}, {})) == event
+        first.apply(event)
+        second.apply(event)
+    assert everything(first) == everything(second)

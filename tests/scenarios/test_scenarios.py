@@ -1,0 +1,69 @@
+"""Every folder beside this file is a pipeline that somebody could have written, run by the installed command as `command` says.
+
+`expected.json` tells how it ends; the snapshot holds what is printed, with names of runs, times and paths replaced. After each run its journal is read
+back from its store and folded again.
+"""
+
+import json
+import re
+import shlex
+import shutil
+from pathlib import Path
+
+import pytest
+from running_dagnats import EVENTS, check_journal, dagnats, read_events, statuses
+
+from dagnats.core.state import fold
+
+HERE = Path(__file__).parent
+SCENARIOS = sorted(folder.name for folder in HERE.iterdir() if (folder / "expected.json").exists())
+DEFAULT_COMMAND = "dagnats run pipeline.yaml"
+
+_VARYING = (
+    (re.compile(r"(\brun |\"run\":\")[a-z]+-[a-z]+-\d+\b"), r"\1RUN"),
+    (re.compile(r'"at":\d+\.\d+'), '"at":TIME'),
+    (re.compile(r"\bworker-[0-9a-f]{8}\b"), "WORKER"),
+    (re.compile(r'"versions":\{[^}]*\}'), '"versions":VERSIONS'),
+    (re.compile(r'"jitter":[0-9.e-]+'), '"jitter":JITTER'),
+    (re.compile(r"(?<=  )(\d+h)?(\d+m)?\d+(\.\d+)?m?s$", re.MULTILINE), "TIME"),
+    (re.compile(r"\bin \S+ \(critical path \S+\)"), "in TIME (critical path TIME)"),
+)
+
+
+def normalised(text: str, workspace: Path) -> str:
+    text = text.replace(str(workspace), "WORKSPACE")
+    for pattern, word in _VARYING:
+        text = pattern.sub(word, text)
+    return text
+
+
+@pytest.mark.parametrize("name", SCENARIOS)
+def test_scenario(name, tmp_path, snapshot):
+    workspace = tmp_path / "project"
+    shutil.copytree(HERE / name, workspace)
+    expected = json.loads((workspace / "expected.json").read_text())
+    command = workspace / "command"
+    env, args = parsed(command.read_text() if command.exists() else DEFAULT_COMMAND)
+
+    result = dagnats([*args, "--events", EVENTS], workspace, env)
+
+    assert result.code == expected["exit_code"], result.text
+    assert "Traceback" not in result.text
+    if "outcome" in expected:
+        state = fold(read_events(workspace / EVENTS))
+        assert statuses(state) == expected["steps"], result.text
+        assert state.finished.outcome == expected["outcome"]
+        assert state.finished.outputs == expected.get("outputs", {})
+        check_journal(workspace)
+    else:
+        assert (workspace / ".dagnats").exists() is expected.get("server_started", False)
+        assert not (workspace / EVENTS).exists()
+    assert not (workspace / "pwned").exists()
+    assert normalised(result.text, workspace) == snapshot
+
+
+def parsed(command: str) -> tuple[dict[str, str], list[str]]:
+    """Read `NAME=value dagnats run …` as a shell would."""
+    words = shlex.split(command)
+    at = words.index("dagnats")
+    return dict(word.split("=", 1) for word in words[:at]), words[at + 1 :]

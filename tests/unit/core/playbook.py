@@ -1,0 +1,173 @@
+"""Short scripts for the core: make a plan, tell what workers report, and see what is decided. No clock, no process."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from dagnats.core.decide import EvaluationError, Failed, Report, Started, Stopped, Succeeded, admit, decide
+from dagnats.core.events import (
+    AnyEvent,
+    CancelledBy,
+    CancelRequested,
+    Reason,
+    RunFinished,
+    RunStarted,
+    StepBlocked,
+    StepCancelled,
+    StepFailed,
+    StepScheduled,
+    StepSkipped,
+    StepStarted,
+    StepSucceeded,
+)
+from dagnats.core.pipeline import Pipeline, Retry, Step
+from dagnats.core.state import RunState, fold
+
+STATUS_FUNCTIONS = ("success", "failure", "always", "cancelled")
+VERBS = {
+    StepScheduled: "schedule",
+    StepStarted: "start",
+    StepSucceeded: "succeed",
+    StepFailed: "fail",
+    StepSkipped: "skip",
+    StepBlocked: "block",
+    StepCancelled: "cancel",
+}
+
+
+def step(id_: str, *needs: str, when: str | None = None, retries: int = 0, **more: Any) -> Step:
+    """Give a step; `when` is its condition, `retries` are attempts beyond the first."""
+    asks = frozenset(name for name in STATUS_FUNCTIONS if when is not None and f"{name}()" in when)
+    more = {"retry": Retry(max_attempts=retries + 1), **more}
+    return Step(id=id_, needs=needs, condition=when, status_functions=asks, run="true", **more)
+
+
+def plan(*steps: Step, last: tuple[Step, ...] = (), **more: Any) -> Pipeline:
+    return Pipeline(name="test", file="pipeline.yaml", steps=steps, finally_steps=last, **more)
+
+
+class Answers:
+    """Conditions of this suite: `true`, `false`, `broken`, or status functions, joined by `and`."""
+
+    def condition(self, state: RunState, asked: Step) -> bool:
+        own = state.steps[asked.id]
+        failed = state.any_failed if own.final else own.failed
+        tainted = (state.any_failed or state.cancel is not None) if own.final else own.tainted
+        words = {
+            "true": True,
+            "false": False,
+            "always()": True,
+            "failure()": failed,
+            "success()": not tainted,
+            "cancelled()": state.cancel is not None,
+        }
+        if asked.condition == "broken":
+            raise EvaluationError(f"steps.{asked.id}.if: no such name")
+        return all(words[word] for word in str(asked.condition).split(" and "))
+
+    def outputs(self, state: RunState) -> tuple[Mapping[str, Any], Mapping[str, str]]:
+        return {id_: dict(each.outputs) for id_, each in state.steps.items() if each.outputs}, {}
+
+
+class Playbook:
+    """A run in a script: each method is a cause, and gives what it made happen as short lines."""
+
+    def __init__(self, plan: Pipeline, max_parallel: int = 9) -> None:
+        started = RunStarted(seq=1, at=1000.0, run="r1", plan=plan, max_parallel=max_parallel, workspace="/w")
+        self.state = RunState(started)
+        self.events: list[AnyEvent] = [started]
+        self.now = 1000.0
+        self.first = self._follow()
+
+    def _follow(self) -> list[str]:
+        told: list[str] = []
+        while (event := decide(self.state, Answers())) is not None:
+            self.state.apply(event)
+            self.events.append(event)
+            told.append(line(event))
+        return told
+
+    def apply(self, event: AnyEvent) -> list[str]:
+        self.state.apply(event)
+        self.events.append(event)
+        return [line(event), *self._follow()]
+
+    def report(self, report: Report, jitter: float = 0.0) -> list[str]:
+        """Give what a report made happen, or why it was refused."""
+        event, why = admit(self.state, report, at=self.now, jitter=jitter)
+        return [f"refused: {why}"] if event is None else self.apply(event)
+
+    def start(self, id_: str, worker: str = "w1", attempt: int | None = None) -> list[str]:
+        return self.report(Started(step=id_, attempt=self._attempt(id_, attempt), worker=worker))
+
+    def succeed(self, id_: str, worker: str = "w1", attempt: int | None = None, **more: Any) -> list[str]:
+        return self.report(Succeeded(step=id_, attempt=self._attempt(id_, attempt), worker=worker, **more))
+
+    def fail(
+        self,
+        id_: str,
+        reason: Reason = Reason.EXIT,
+        exit_code: int | None = 1,
+        worker: str | None = "w1",
+        jitter: float = 0.0,
+        attempt: int | None = None,
+    ) -> list[str]:
+        failed = Failed(
+            step=id_,
+            attempt=self._attempt(id_, attempt),
+            worker=worker,
+            reason=reason,
+            message=f"ended with {reason}",
+            exit_code=exit_code if reason is Reason.EXIT else None,
+        )
+        return self.report(failed, jitter)
+
+    def stopped(self, id_: str, worker: str = "w1") -> list[str]:
+        return self.report(Stopped(step=id_, attempt=self._attempt(id_, None), worker=worker))
+
+    def cancel(self, by: CancelledBy = CancelledBy.SIGNAL, *, force: bool = False) -> list[str]:
+        return self.apply(CancelRequested(seq=self.state.seq + 1, at=self.now, by=by, why="asked", force=force))
+
+    def run(self, id_: str) -> list[str]:
+        """Start and succeed."""
+        return self.start(id_) + self.succeed(id_)
+
+    def _attempt(self, id_: str, attempt: int | None) -> int:
+        return self.state.steps[id_].attempt if attempt is None else attempt
+
+    def statuses(self) -> dict[str, str]:
+        return {id_: str(each.status) for id_, each in self.state.steps.items()}
+
+    def folded(self) -> RunState:
+        return fold(self.events)
+
+    def next(self, kind: type[Any], **fields: Any) -> AnyEvent:
+        """Make an event that stands right after the last one."""
+        event: AnyEvent = kind(seq=self.state.seq + 1, at=self.now, **fields)
+        return event
+
+
+def line(event: AnyEvent) -> str:
+    """Say an event in a few words."""
+    match event:
+        case RunFinished():
+            return f"finish {event.outcome}"
+        case CancelRequested():
+            return f"cancel run by {event.by}"
+        case StepScheduled(not_before=float(at)):
+            return f"schedule {event.step} {event.attempt} after {at - event.at:g}s"
+        case StepScheduled(attempt=attempt) if attempt > 1:
+            return f"schedule {event.step} {attempt}"
+        case StepBlocked():
+            return f"block {event.step} by {' '.join(event.by)}"
+        case StepFailed():
+            return f"fail {event.step} {event.reason}"
+        case RunStarted():
+            return "begin"
+        case _:
+            return f"{VERBS[type(event)]} {event.step}"
+
+
+def moved(event: AnyEvent, by: int) -> AnyEvent:
+    """Give the event at another place in the journal."""
+    return replace(event, seq=event.seq + by)

@@ -1,0 +1,28 @@
+"""The graph of a plan and the longest way through it."""
+
+from dagnats.core.graph import critical_path, graph_of, topological
+from dagnats.core.pipeline import Step
+
+
+def steps(**needs: str) -> list[Step]:
+    return [Step(id=id_, needs=tuple(listed.split())) for id_, listed in needs.items()]
+
+
+def test_both_directions():
+    graph = graph_of(steps(a="", b="a", c="a", d="b c"))
+    assert graph.needs == {"a": (), "b": ("a",), "c": ("a",), "d": ("b", "c")}
+    assert graph.dependents == {"a": ("b", "c"), "b": ("d",), "c": ("d",), "d": ()}
+
+
+def test_order_puts_needs_first_and_keeps_the_file_s():
+    assert topological(graph_of(steps(last="b a", b="a", a="", other=""))) == ["a", "other", "b", "last"]
+
+
+def test_critical_path_is_the_longest_chain():
+    graph = graph_of(steps(a="", b="a", c="a", d="b c"))
+    assert critical_path(graph, {"a": 1.0, "b": 5.0, "c": 2.0, "d": 1.5}) == (7.5, ("a", "b", "d"))
+    assert critical_path(graph, {"a": 1.0, "c": 2.0}) == (3.0, ("a", "c"))
+
+
+def test_critical_path_of_nothing():
+    assert critical_path(graph_of([]), {}) == (0.0, ())

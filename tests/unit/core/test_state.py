@@ -1,0 +1,258 @@
+"""Every row of the table of transitions, and every event that no row allows."""
+
+import itertools
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from playbook import Playbook, moved, plan, step
+
+from dagnats.core import events
+from dagnats.core.decide import Failed, admit
+from dagnats.core.events import Event, Reason
+from dagnats.core.pipeline import Retry
+from dagnats.core.state import TERMINAL, TRANSITIONS, IllegalEventError, Status, fold
+from dagnats.errors import JournalError
+
+FIELDS: dict[type[Event], dict[str, Any]] = {
+    events.StepScheduled: {"attempt": 2},
+    events.StepStarted: {"attempt": 1, "worker": "w1"},
+    events.StepSucceeded: {"attempt": 1},
+    events.StepFailed: {"attempt": 1, "reason": Reason.EXIT, "message": "ended with 1"},
+    events.StepSkipped: {"condition": "false"},
+    events.StepBlocked: {"by": ("before",)},
+    events.StepCancelled: {"attempt": 1},
+}
+LATER = Retry(max_attempts=2, initial_delay_s=60.0)
+
+
+def pending() -> Playbook:
+    """The step `x` could run, but has no place."""
+    return Playbook(plan(step("busy"), step("x"), step("after", "x")), max_parallel=1)
+
+
+def queued() -> Playbook:
+    return Playbook(plan(step("x"), step("after", "x")))
+
+
+def running() -> Playbook:
+    run = queued()
+    run.start("x")
+    return run
+
+
+def waiting() -> Playbook:
+    run = Playbook(plan(step("x", retry=LATER), step("after", "x")))
+    run.start("x")
+    run.fail("x")
+    return run
+
+
+def ended(when: str | None = None, reason: Reason | None = None, **more: Any) -> Playbook:
+    """`x` ended, while `other` keeps the run open."""
+    run = Playbook(plan(step("before", allow_failure=False), step("other"), step("x", "before", when=when, **more)))
+    run.start("other")
+    run.run("before")
+    if reason is not None:
+        run.start("x")
+        run.fail("x", reason)
+    return run
+
+
+def succeeded() -> Playbook:
+    run = ended()
+    run.run("x")
+    return run
+
+
+def cancelled() -> Playbook:
+    run = ended()
+    run.cancel()
+    return run
+
+
+def blocked() -> Playbook:
+    run = Playbook(plan(step("before"), step("other"), step("x", "before")))
+    run.start("before")
+    run.fail("before")
+    return run
+
+
+IN: dict[Status, Callable[[], Playbook]] = {
+    Status.PENDING: pending,
+    Status.QUEUED: queued,
+    Status.RUNNING: running,
+    Status.WAITING: waiting,
+    Status.SUCCEEDED: succeeded,
+    Status.WARNING: lambda: ended(reason=Reason.EXIT, allow_failure=True),
+    Status.FAILED: lambda: ended(reason=Reason.EXIT),
+    Status.TIMED_OUT: lambda: ended(reason=Reason.TIMEOUT),
+    Status.CANCELLED: cancelled,
+    Status.SKIPPED: lambda: ended(when="false"),
+    Status.BLOCKED: blocked,
+}
+ALLOWED = [(status, kind) for status, row in TRANSITIONS.items() for kind in row]
+ILLEGAL = [pair for pair in itertools.product(Status, FIELDS) if pair not in ALLOWED]
+
+
+def test_table_covers_every_status_and_every_one_can_be_built():
+    assert set(TRANSITIONS) == set(Status) == set(IN)
+    assert {status: IN[status]().statuses()["x"] for status in Status} == {status: str(status) for status in Status}
+
+
+@pytest.mark.parametrize(("status", "kind"), ILLEGAL)
+def test_event_outside_the_table_names_state_and_event(status: Status, kind: type[Event]):
+    run = IN[status]()
+    before = run.statuses()
+    with pytest.raises(IllegalEventError, match=rf"{kind.__name__} can not happen to step x, which is {status}$"):
+        run.state.apply(run.next(kind, step="x", **FIELDS[kind]))
+    assert run.statuses() == before
+
+
+def open_step(status: Status, **more: Any) -> Playbook:
+    """`x` in a status that is not the last, with the retry policy and so on that a case asks for."""
+    if status is Status.PENDING:
+        return Playbook(plan(step("busy"), step("x", **more)), max_parallel=1)
+    run = Playbook(plan(step("x", **{"retry": LATER, **more} if status is Status.WAITING else more)))
+    if status is not Status.QUEUED:
+        run.start("x")
+    if status is Status.WAITING:
+        run.fail("x")
+    return run
+
+
+def undecided() -> Playbook:
+    """`x` failed, and its retry is not scheduled yet."""
+    run = Playbook(plan(step("x", retry=LATER)))
+    run.start("x")
+    report = Failed(step="x", attempt=1, worker="w1", reason=Reason.EXIT, message="ended with 1", exit_code=1)
+    event, _ = admit(run.state, report, at=run.now, jitter=0.0)
+    assert event is not None
+    run.state.apply(event)
+    return run
+
+
+EXIT = {"attempt": 1, "reason": Reason.EXIT, "message": "ended with 1", "exit_code": 1}
+TIMEOUT = {"attempt": 1, "reason": Reason.TIMEOUT, "message": "longer than 1s"}
+ALWAYS_AGAIN = {"retry": Retry(max_attempts=9, initial_delay_s=60.0)}
+FAILURES = [
+    (Status.WAITING, EXIT, ALWAYS_AGAIN),
+    (Status.WARNING, {**EXIT, "attempt": 9}, {"allow_failure": True}),
+    (Status.FAILED, {**EXIT, "attempt": 9}, {}),
+    (Status.TIMED_OUT, {**TIMEOUT, "attempt": 9}, {}),
+]
+OPEN = (Status.QUEUED, Status.RUNNING, Status.WAITING)
+CASES: list[tuple[Status, type[Event], Status, dict[str, Any], dict[str, Any]]] = [
+    (Status.PENDING, events.StepScheduled, Status.QUEUED, {"attempt": 1}, {}),
+    (Status.PENDING, events.StepSkipped, Status.SKIPPED, FIELDS[events.StepSkipped], {}),
+    (Status.PENDING, events.StepBlocked, Status.BLOCKED, FIELDS[events.StepBlocked], {}),
+    (Status.PENDING, events.StepCancelled, Status.CANCELLED, {"attempt": 0}, {}),
+    (Status.PENDING, events.StepFailed, Status.FAILED, {**EXIT, "attempt": 0}, {}),
+    (Status.PENDING, events.StepFailed, Status.WARNING, {**EXIT, "attempt": 0}, {"allow_failure": True}),
+    (Status.QUEUED, events.StepStarted, Status.RUNNING, FIELDS[events.StepStarted], {}),
+    (Status.RUNNING, events.StepSucceeded, Status.SUCCEEDED, FIELDS[events.StepSucceeded], {}),
+    (Status.WAITING, events.StepStarted, Status.RUNNING, {"attempt": 2, "worker": "w1"}, {}),
+    *((status, events.StepCancelled, Status.CANCELLED, FIELDS[events.StepCancelled], {}) for status in OPEN),
+    *((status, events.StepFailed, target, fields, more) for status in OPEN for target, fields, more in FAILURES),
+]
+
+
+@pytest.mark.parametrize(("status", "kind", "target", "fields", "more"), CASES)
+def test_allowed_event(status: Status, kind: type[Event], target: Status, fields: Any, more: Any):
+    run = open_step(status, **more)
+    assert run.statuses()["x"] == status
+    run.state.apply(run.next(kind, step="x", **fields))
+    assert run.statuses()["x"] == target
+
+
+@pytest.mark.parametrize(("not_before", "target"), [(None, Status.QUEUED), (999.0, Status.QUEUED), (1060.0, Status.WAITING)])
+def test_schedule_of_a_retry(not_before: float | None, target: Status):
+    run = undecided()
+    run.state.apply(run.next(events.StepScheduled, step="x", attempt=2, not_before=not_before))
+    assert run.statuses() == {"x": target}
+    assert (run.state.queued, list(run.state.retries)) == (target is Status.QUEUED, [])
+
+
+def test_cases_reach_every_cell_of_the_table():
+    reached = {(status, kind, target) for status, kind, target, _, _ in CASES}
+    reached |= {(Status.WAITING, events.StepScheduled, target) for target in (Status.QUEUED, Status.WAITING)}
+    assert reached == {(status, kind, target) for status, kind in ALLOWED for target in TRANSITIONS[status][kind]}
+
+
+def test_terminal_statuses_have_an_empty_row():
+    assert {status for status in Status if not TRANSITIONS[status]} == TERMINAL
+    assert {str(status) for status in Status} - {str(status) for status in TERMINAL} == {
+        "pending",
+        "queued",
+        "running",
+        "waiting",
+    }
+
+
+def test_target_outside_the_row_is_refused():
+    run = pending()
+    with pytest.raises(IllegalEventError, match="StepFailed can not make step x timed_out while it is pending"):
+        run.state.apply(run.next(events.StepFailed, step="x", **{**TIMEOUT, "attempt": 0}))
+
+
+@pytest.mark.parametrize(
+    ("make", "id_", "kind", "fields"),
+    [
+        (running, "after", events.StepScheduled, {"attempt": 1}),
+        (running, "after", events.StepCancelled, {"attempt": 0}),
+        (waiting, "x", events.StepScheduled, {"attempt": 2}),
+        (undecided, "x", events.StepStarted, {"attempt": 2, "worker": "w1"}),
+        (lambda: Playbook(plan(step("x"), last=(step("z"),))), "z", events.StepScheduled, {"attempt": 1}),
+    ],
+)
+def test_event_before_its_time(make: Callable[[], Playbook], id_: str, kind: type[Event], fields: dict[str, Any]):
+    run = make()
+    with pytest.raises(IllegalEventError, match=rf"{kind.__name__} can not happen to step {id_}, which is \w+, now"):
+        run.state.apply(run.next(kind, step=id_, **fields))
+
+
+def test_gap_is_refused_and_named():
+    run = queued()
+    with pytest.raises(IllegalEventError, match=r"event 5 \(StepStarted\) follows on event 2: the journal has a gap"):
+        run.state.apply(moved(run.next(events.StepStarted, step="x", attempt=1, worker="w1"), 2))
+    with pytest.raises(IllegalEventError, match="follows on event 2"):
+        run.state.apply(moved(run.next(events.StepStarted, step="x", attempt=1, worker="w1"), -1))
+
+
+def test_unknown_step_is_named():
+    run = queued()
+    with pytest.raises(IllegalEventError, match="names a step that the plan does not have: z"):
+        run.state.apply(run.next(events.StepStarted, step="z", attempt=1, worker="w1"))
+
+
+def test_nothing_follows_on_the_end_and_a_run_begins_once():
+    run = queued()
+    with pytest.raises(IllegalEventError, match=r"RunStarted\) can not happen in a run that has begun"):
+        run.state.apply(moved(run.events[0], run.state.seq))
+    run.run("x")
+    run.run("after")
+    with pytest.raises(IllegalEventError, match=r"CancelRequested\) can not happen in a run that has ended"):
+        run.cancel()
+
+
+def test_fold_asks_for_a_beginning():
+    run = queued()
+    with pytest.raises(IllegalEventError, match="the journal is empty"):
+        fold([])
+    with pytest.raises(IllegalEventError, match="not with StepScheduled as event 2"):
+        fold(run.events[1:])
+    with pytest.raises(IllegalEventError, match="not with RunStarted as event 2"):
+        fold([moved(run.events[0], 1)])
+
+
+def test_illegal_event_is_a_damaged_journal():
+    assert issubclass(IllegalEventError, JournalError)
+    assert IllegalEventError.exit_code == 5
+
+
+def test_times_are_those_of_the_events():
+    run = Playbook(plan(step("x", retries=1)))
+    for run.now, act in [(1001.0, run.start), (1002.0, run.fail), (1003.0, run.start), (1005.0, run.succeed)]:
+        act("x")
+    x = run.state.steps["x"]
+    assert (x.first_started_at, x.started_at, x.ended_at, run.state.at) == (1001.0, 1003.0, 1005.0, 1005.0)
