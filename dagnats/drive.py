@@ -165,7 +165,7 @@ class _Drive:
 
     async def _keep_server(self) -> None:
         """Start the server again on its store when it died or answers nothing, and connect again; the run goes on."""
-        server, link = self._prepared.server, self._link
+        link = self._link
         while True:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(link.lost.wait(), CHECK_S)
@@ -173,15 +173,26 @@ class _Drive:
             if not link.lost.is_set() and not silent:
                 continue
             self._explain_full_disk(None)
+            if self._feed is not None:
+                self._feed.note("nats-server stopped answering; it is started again on its store")
+            await self._restart_server()
+
+    async def _restart_server(self) -> None:
+        """Try until it answers, as often as a server may be started in one run."""
+        server = self._prepared.server
+        while True:
             if server.starts >= SERVER_STARTS_MAX:
                 raise EngineError(f"nats-server ended {server.starts} times; its last words: {server.last_words()}")
             if server.process is not None:
                 server.process.kill()
                 await server.process.finish()
-            if self._feed is not None:
-                self._feed.note("nats-server stopped answering; it is started again on its store")
             server.start()
-            await link.connect(await server.ready())
+            try:
+                await self._link.connect(await server.ready())
+            except (EngineError, OSError) as error:
+                self._explain_full_disk(error)
+            else:
+                return
 
     def _explain_full_disk(self, cause: Exception | None) -> None:
         """A full disk shows as many things; say what it is."""

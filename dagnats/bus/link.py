@@ -66,16 +66,19 @@ class Link:
     async def connect(self, address: Address) -> None:
         """Connect, take up every subscription again, and send again what has no answer."""
         client = Client()
-        await client.connect(
-            servers=[address.url],
-            token=address.token,
-            allow_reconnect=False,
-            connect_timeout=5,
-            max_outstanding_pings=2,
-            ping_interval=20,
-            closed_cb=self._closed(client),
-            error_cb=_ignore,
-        )
+        try:
+            await client.connect(
+                servers=[address.url],
+                token=address.token,
+                allow_reconnect=False,
+                connect_timeout=5,
+                max_outstanding_pings=2,
+                ping_interval=20,
+                closed_cb=self._closed(client),
+                error_cb=_ignore,
+            )
+        except (NatsError, OSError, TimeoutError) as error:
+            raise EngineError(f"nats-server at {address.url} does not answer: {error}") from error
         self._client = client
         self._connected_at = asyncio.get_running_loop().time()
         self.lost.clear()

@@ -102,6 +102,7 @@ class Server:
 
     def start(self) -> None:
         """Start the process; it listens some milliseconds later."""
+        self._tail.clear()
         self._stream_fd, write_end = os.pipe()
         sink = os.open(os.devnull, os.O_WRONLY)
         argv = [server_binary(), "--config", str(self._config)]

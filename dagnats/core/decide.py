@@ -46,10 +46,8 @@ def decide(state: RunState, evaluator: Evaluator) -> AnyEvent | None:  # noqa: P
     """
     if state.finished is not None:
         return None
-    while state.doomed:
-        doomed = state.steps[state.doomed.popleft()]
-        if doomed.status in (Status.QUEUED, Status.WAITING):
-            return _cancelled(state, doomed)
+    if state.doomed:
+        return _cancelled(state, state.steps[next(iter(state.doomed))])
     if state.retries:
         return _retry(state, state.steps[state.retries[0]])
     if state.plan.fail_fast and state.any_failed and state.cancel is None and not state.in_finally:

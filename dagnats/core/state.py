@@ -143,7 +143,7 @@ class RunState:
         self.steps |= {step.id: StepState(step, True, len(step.needs)) for step in plan.finally_steps}
         self.ready: deque[str] = deque(step.id for step in plan.steps if not step.needs)
         self.retries: deque[str] = deque()
-        self.doomed: deque[str] = deque()
+        self.doomed: dict[str, None] = {}
         self.dispatched: dict[str, None] = {}
         self.running: dict[str, None] = {}
         self.queued = 0
@@ -190,7 +190,7 @@ class RunState:
         self.cancel = self.cancel or event
         self.forced = self.forced or event.force
         if not self.in_finally or self.forced:
-            self.doomed.extend(self.dispatched)
+            self.doomed |= self.dispatched
 
     def _step(self, event: StepEvent) -> None:
         state = self.steps.get(event.step)
@@ -267,6 +267,7 @@ class RunState:
     def _index(self, state: StepState, event: StepEvent, target: Status) -> None:
         """Keep the queues that make `decide` quick."""
         id_ = state.step.id
+        self.doomed.pop(id_, None)
         if isinstance(event, StepScheduled):
             if state.status is Status.WAITING:
                 self.retries.remove(id_)

@@ -1,6 +1,7 @@
 """A worker: takes tasks from the queue, has them carried out, and reports to the engine until it is answered."""
 
 import asyncio
+import errno
 import secrets
 import time
 from collections.abc import Callable, Mapping
@@ -12,6 +13,7 @@ from dagnats.bus.tasks import Delivery, Puller, Task
 from dagnats.bus.topology import ACK_WAIT_S
 from dagnats.core.decide import Failed, Report, Started, Stopped, Succeeded
 from dagnats.core.events import Reason
+from dagnats.errors import DiskFullError
 from dagnats.workers.action import Action, Ended, Failure, Stop
 from dagnats.workers.sink import OutputSink, Watcher
 
@@ -134,6 +136,8 @@ class Worker:
         try:
             ended = await self._actions[task.kind].run(task, sink, stop)
         except Exception as error:  # noqa: BLE001 - whatever breaks around a step must end it, not hang the run
+            if isinstance(error, OSError) and error.errno == errno.ENOSPC and self._on_crash is not None:
+                self._on_crash(DiskFullError(f"disk full: {error.filename or 'no space for a step'}; free some space"))
             ended = Ended(Failure(Reason.ENGINE, f"the worker failed: {type(error).__name__}: {error}"))
         if ended.note:
             sink.put("err", f"dagnats: {ended.note}\n".encode())
