@@ -11,6 +11,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
 from dagnats import proctree
 from dagnats.bus import journal
@@ -40,7 +41,9 @@ class Result:
     took_s: float
 
 
-def dagnats(args: Sequence[str], cwd: Path, env: Mapping[str, str] | None = None, *, timeout_s: float = BOUND_S) -> Result:
+def dagnats(
+    args: Sequence[str], cwd: Path, env: Mapping[str, str] | None = None, *, timeout_s: float = BOUND_S
+) -> Result:
     """Run the command to its end."""
     began_at = time.monotonic()
     done = subprocess.run(
@@ -119,7 +122,7 @@ class Running:
             start_new_session=True,
         )
 
-    def __enter__(self) -> "Running":
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:

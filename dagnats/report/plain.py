@@ -84,7 +84,10 @@ class Tails:
 
     def add(self, step: str, attempt: int, chunk: bytes) -> None:
         """Take output; a new attempt begins with nothing. It may be heard of before its start is stored."""
-        if self._attempts.get(step) != attempt:
+        newest = self._attempts.get(step, 0)
+        if attempt < newest:
+            return  # the last words of an attempt that was given up
+        if attempt > newest:
             self._attempts[step] = attempt
             self._chunks.pop(step, None)
             self._sizes.pop(step, None)

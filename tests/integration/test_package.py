@@ -111,7 +111,16 @@ def test_the_source_archive_can_run_the_commands_of_the_readme(unpacked: Path, t
     programs = environment(tmp_path / "environment", unpacked)
     printed = run(programs / "dagnats", "run", "pipelines/hello.yaml", cwd=unpacked).stdout
     assert b"hello, world" in printed
-    collected = run(programs / "python", "-m", "pytest", "--collect-only", "--snapshot-warn-unused", "--quiet", "tests", cwd=unpacked).stdout
+    collected = run(
+        programs / "python",
+        "-m",
+        "pytest",
+        "--collect-only",
+        "--snapshot-warn-unused",
+        "--quiet",
+        "tests",
+        cwd=unpacked,
+    ).stdout
     assert b"tests/integration/test_package.py::" in collected
 
 

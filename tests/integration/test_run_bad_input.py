@@ -19,13 +19,13 @@ steps:
 
 def refused(args, cwd, *words, env=None):
     """Run what must be refused; the text names these words, and nothing was made."""
-    before = sorted(os.listdir(cwd))
+    before = sorted(cwd.iterdir())
     result = dagnats(["run", *args], cwd, env, timeout_s=WITHIN_S)
     assert result.code == 2, result.text
     assert "Traceback" not in result.text
     for word in words:
         assert word in result.text
-    assert sorted(os.listdir(cwd)) == before, "something was made"
+    assert sorted(cwd.iterdir()) == before, "something was made"
     return result.text
 
 
@@ -45,13 +45,6 @@ def test_a_directory(tmp_path):
 def test_a_fifo_that_nobody_writes(tmp_path):
     os.mkfifo(tmp_path / "pipe")
     refused(["pipe"], tmp_path, "pipe")
-
-
-@pytest.mark.skipif(os.geteuid() == 0, reason="everything is readable for root")
-def test_a_file_that_may_not_be_read(tmp_path):
-    write_pipeline(tmp_path, GOOD)
-    (tmp_path / "pipeline.yaml").chmod(0)
-    refused(["pipeline.yaml"], tmp_path, "pipeline.yaml", "ermission")
 
 
 def merge_bomb() -> str:

@@ -104,7 +104,10 @@ def test_the_second_signal_kills_at_once(tmp_path):
         assert family.alive_after(GONE_WITHIN_S) == []
     state = check_journal(tmp_path)
     assert statuses(state) == {"ignores": "cancelled", "cleans": "cancelled"}
-    assert [event.force for event in read_events(tmp_path / EVENTS) if isinstance(event, CancelRequested)] == [False, True]
+    assert [event.force for event in read_events(tmp_path / EVENTS) if isinstance(event, CancelRequested)] == [
+        False,
+        True,
+    ]
 
 
 def test_the_third_signal_leaves_and_the_guardian_cleans_up(tmp_path):

@@ -47,10 +47,12 @@ steps:
 @pytest.mark.parametrize("moment", ["step 3 runs", "✓ step-4", "step 7 runs", "✓ step-8"])
 def test_a_chain_survives_a_kill_at_any_moment(tmp_path, moment):
     steps = "".join(f"  - run: echo step {number} runs >> ran && echo step {number} runs\n" for number in range(1, 13))
-    write_pipeline(tmp_path, f"name: chain\nsteps:\n{steps}")
+    last = "  - run: until test -e go; do sleep 0.02; done\n"
+    write_pipeline(tmp_path, f"name: chain\nsteps:\n{steps}{last}")
     with Running(tmp_path) as run:
         run.wait_for(moment)
         kill_server(tmp_path)
+        (tmp_path / "go").touch()
         result = run.end()
         assert result.code == 0, result.text
     assert (tmp_path / "ran").read_text().splitlines() == [f"step {number} runs" for number in range(1, 13)]
@@ -78,13 +80,51 @@ def test_several_kills_while_steps_run_beside_each_other(tmp_path):
 
 
 def test_no_line_is_lost_or_doubled_when_the_server_is_killed_while_a_step_prints(tmp_path):
-    count = 200_000
-    write_pipeline(tmp_path, f"name: prints\nsteps:\n  - id: p\n    run: seq 1 {count}\n")
+    half, count = 100_000, 200_000
+    write_pipeline(
+        tmp_path,
+        f"""
+name: prints
+steps:
+  - id: p
+    run: |
+      seq 1 {half}
+      until test -e go; do sleep 0.02; done
+      seq {half + 1} {count}
+""",
+    )
     with Running(tmp_path) as run:
         run.wait_for("| 1000\n")
         kill_server(tmp_path)
+        (tmp_path / "go").touch()
         result = run.end()
         assert result.code == 0, result.text[-2000:]
     shown = [line.removeprefix("p | ") for line in result.text.splitlines() if line.startswith("p | ")]
     assert shown == [str(number) for number in range(1, count + 1)]
     assert statuses(check_journal(tmp_path)) == {"p": "succeeded"}
+
+
+def test_a_server_that_is_killed_again_while_it_starts(tmp_path):
+    write_pipeline(
+        tmp_path,
+        """
+name: again
+steps:
+  - run: |
+      echo "waits here"
+      until test -e go; do sleep 0.02; done
+  - run: echo "the end"
+""",
+    )
+    with Running(tmp_path) as run:
+        run.wait_for("waits here")
+        killed = kill_server(tmp_path)
+        run.wait_for(RESTARTED)
+        while killed in (found := servers_of(tmp_path)) or not found:
+            pass
+        kill_server(tmp_path)
+        (tmp_path / "go").touch()
+        run.wait_for("the end")
+        result = run.end()
+        assert result.code == 0, result.text
+    assert set(statuses(check_journal(tmp_path)).values()) == {"succeeded"}

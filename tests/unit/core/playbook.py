@@ -108,6 +108,7 @@ class Playbook:
         id_: str,
         reason: Reason = Reason.EXIT,
         exit_code: int | None = 1,
+        *,
         worker: str | None = "w1",
         jitter: float = 0.0,
         attempt: int | None = None,
@@ -147,7 +148,7 @@ class Playbook:
         return event
 
 
-def line(event: AnyEvent) -> str:
+def line(event: AnyEvent) -> str:  # noqa: PLR0911 - one line an event
     """Say an event in a few words."""
     match event:
         case RunFinished():

@@ -151,7 +151,9 @@ def test_garbage_is_a_journal_error_that_names_the_commit(garbage: bytes):
 def test_flipped_byte_is_an_error_or_breaks_the_chain(data: st.DataObject):
     whole = encode_commit("r1", "", FULL)
     at = data.draw(st.integers(0, len(whole) - 1))
-    damaged = whole[:at] + bytes([data.draw(st.integers(0, 255).filter(lambda byte: byte != whole[at]))]) + whole[at + 1 :]
+    damaged = (
+        whole[:at] + bytes([data.draw(st.integers(0, 255).filter(lambda byte: byte != whole[at]))]) + whole[at + 1 :]
+    )
     assert commit_hash(damaged) != commit_hash(whole)
     try:
         decode_commit(damaged, "r1", "", 1)

@@ -154,6 +154,14 @@ def test_fail_fast_waits_for_the_last_attempt():
     assert run.fail("a") == ["fail a exit", "cancel run by fail_fast", "cancel b", "finish failed"]
 
 
+def test_fail_fast_does_not_reach_into_finally():
+    run = Playbook(plan(step("a"), last=(step("x"), step("y", "x")), fail_fast=True))
+    run.run("a")
+    run.start("x")
+    assert run.fail("x") == ["fail x exit", "schedule y"]
+    assert run.run("y")[-1] == "finish failed"
+
+
 def test_outputs_are_in_the_last_event():
     run = Playbook(plan(step("a")))
     run.start("a")
@@ -172,6 +180,14 @@ def test_outputs_are_in_the_last_event():
 def test_cancel_of_a_queued_step(by: CancelledBy, outcome: str):
     run = Playbook(plan(step("a"), step("b", "a")))
     assert run.cancel(by) == [f"cancel run by {by}", "cancel a", "cancel b", f"finish {outcome}"]
+
+
+@pytest.mark.parametrize("when", [None, "true", "success()"])
+def test_cancelled_run_begins_no_step_that_asks_for_success(when: str | None):
+    run = Playbook(plan(step("a"), step("b", when=when)), max_parallel=1)
+    run.start("a")
+    assert run.cancel() == ["cancel run by signal"]
+    assert run.succeed("a") == ["succeed a", "cancel b", "finish cancelled"]
 
 
 def test_cancel_of_a_running_step_waits_for_its_worker():
@@ -241,5 +257,3 @@ def test_force_ends_finally_too():
 def test_force_in_steps_starts_no_finally():
     run = Playbook(plan(step("a"), step("b", "a", when="always()"), last=(step("x"),)))
     assert run.cancel(force=True) == ["cancel run by signal", "cancel a", "cancel b", "cancel x", "finish cancelled"]
-
-

@@ -165,7 +165,9 @@ def test_allowed_event(status: Status, kind: type[Event], target: Status, fields
     assert run.statuses()["x"] == target
 
 
-@pytest.mark.parametrize(("not_before", "target"), [(None, Status.QUEUED), (999.0, Status.QUEUED), (1060.0, Status.WAITING)])
+@pytest.mark.parametrize(
+    ("not_before", "target"), [(None, Status.QUEUED), (999.0, Status.QUEUED), (1060.0, Status.WAITING)]
+)
 def test_schedule_of_a_retry(not_before: float | None, target: Status):
     run = undecided()
     run.state.apply(run.next(events.StepScheduled, step="x", attempt=2, not_before=not_before))
@@ -252,7 +254,8 @@ def test_illegal_event_is_a_damaged_journal():
 
 def test_times_are_those_of_the_events():
     run = Playbook(plan(step("x", retries=1)))
-    for run.now, act in [(1001.0, run.start), (1002.0, run.fail), (1003.0, run.start), (1005.0, run.succeed)]:
+    for at, act in [(1001.0, run.start), (1002.0, run.fail), (1003.0, run.start), (1005.0, run.succeed)]:
+        run.now = at
         act("x")
     x = run.state.steps["x"]
     assert (x.first_started_at, x.started_at, x.ended_at, run.state.at) == (1001.0, 1003.0, 1005.0, 1005.0)

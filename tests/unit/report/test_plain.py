@@ -3,6 +3,7 @@
 import os
 import tempfile
 from collections.abc import Iterator
+from typing import Self
 
 import pytest
 from hypothesis import given
@@ -44,7 +45,7 @@ class Screen:
         out, err = (os.pread(file.fileno(), 1 << 24, 0) for file in self._files)
         return out, err.decode().splitlines()
 
-    def __enter__(self) -> "Screen":
+    def __enter__(self) -> Self:
         self.reporter.events(BEGIN)
         return self
 

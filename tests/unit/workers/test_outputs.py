@@ -97,7 +97,10 @@ def test_declared_types(kind: str, value: str, expected: object):
     ("kind", "value"),
     [
         *(("integer", value) for value in ("", "1.5", "1e3", "0x10", "1_000", "٣", "many", "9" * 5000)),
-        *(("number", value) for value in ("", " ", "one", "NaN", "Infinity", "-Infinity", "1e999", '"1"', "true", "[1]")),
+        *(
+            ("number", value)
+            for value in ("", " ", "one", "NaN", "Infinity", "-Infinity", "1e999", '"1"', "true", "[1]")
+        ),
         *(("boolean", value) for value in ("", "True", "1", "yes")),
         *(("json", value) for value in ("", "{", "{'a': 1}", "NaN", "[1e999]", "[" * 33 + "]" * 33, "[" * 100_000)),
     ],

@@ -1,0 +1,182 @@
+"""Writes the recorded journals that are not there yet; those that are there are history and stay as they are.
+
+Run it as `python tests/journals/record.py` after adding a case. A case is a plan and what its workers and its user did, one commit a word.
+"""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+from dagnats.core.codec import commit_hash, encode_commit
+from dagnats.core.decide import Failed, Started, Stopped, Succeeded, admit, decide
+from dagnats.core.events import AnyEvent, CancelledBy, CancelRequested, Reason, RunStarted
+from dagnats.core.pipeline import Output, Param, Pipeline, Retry, Step
+from dagnats.core.state import RunState
+from dagnats.dispatch import Dispatch
+
+HERE = Path(__file__).parent / "v1"
+
+DIAMOND = Pipeline(
+    name="diamond",
+    file="pipeline.yaml",
+    description="Two sides and a join; one side is skipped, one has outputs.",
+    params={"docs": Param(type="boolean", default=False, help="build the manual too")},
+    env={"STAGE": "{{ params.docs }}"},
+    outputs={"version": "{{ steps.build.outputs.version }}"},
+    steps=(
+        Step(id="build", run="make", outputs={"version": Output("string", required=True)}, line=3),
+        Step(id="left", name="Left side", needs=("build",), command=("pytest", "-q"), env={"A": "1"}, line=5),
+        Step(id="right", needs=("build",), run="make docs", condition="params.docs", shell="sh", line=7),
+        Step(id="join", needs=("left", "right"), run="echo joined", working_dir="out", timeout_s=60.0, line=9),
+    ),
+)
+RETRY = Pipeline(
+    name="retry",
+    file="pipeline.yaml",
+    steps=(
+        Step(
+            id="flaky",
+            run="./flaky",
+            retry=Retry(max_attempts=4, strategy="exponential", initial_delay_s=2.0, max_delay_s=3.0, jitter=True),
+        ),
+        Step(id="picky", run="./picky", retry=Retry(max_attempts=3, on=(7, "timeout")), allow_failure=True),
+        Step(id="after", needs=("flaky", "picky"), run="true"),
+    ),
+)
+FINALLY = Pipeline(
+    name="finally",
+    file="pipeline.yaml",
+    steps=(
+        Step(id="test", run="false"),
+        Step(id="ship", needs=("test",), run="true"),
+        Step(
+            id="report",
+            needs=("ship",),
+            run="true",
+            condition="failure()",
+            status_functions=frozenset({"failure"}),
+        ),
+    ),
+    finally_steps=(Step(id="down", run="docker compose down"), Step(id="sweep", needs=("down",), run="rm -rf out")),
+)
+CANCEL = Pipeline(
+    name="cancel",
+    file="pipeline.yaml",
+    max_parallel=2,
+    steps=(
+        Step(id="long", run="sleep 60"),
+        Step(id="again", run="false", retry=Retry(max_attempts=2, initial_delay_s=60.0)),
+        Step(id="later", run="true", needs=("long",)),
+        Step(id="queued", run="true"),
+    ),
+    finally_steps=(Step(id="down", run="true"),),
+)
+# "start a", "ok a", "fail a REASON CODE", "stopped a", "lost a", "cancel"
+CASES = {
+    "diamond": (DIAMOND, "start build|ok build|start left|ok left|start join|ok join"),
+    "retry": (
+        RETRY,
+        (
+            "start flaky|start picky|fail picky exit 7|start picky|fail picky exit 1|fail flaky exit 1|start flaky"
+            "|lost flaky|start flaky|fail flaky timeout|start flaky|ok flaky|start after|ok after"
+        ),
+    ),
+    "finally": (
+        FINALLY,
+        "start test|fail test exit 1|start report|ok report|start down|fail down signal|start sweep|ok sweep",
+    ),
+    "cancel": (CANCEL, "start long|start again|fail again exit 1|cancel|stopped long|start down|ok down"),
+}
+
+
+class Recorder:
+    """An engine whose journal is a list of lines."""
+
+    def __init__(self, plan: Pipeline) -> None:
+        versions = {"dagnats": "0.1.0"}
+        started = RunStarted(
+            seq=1,
+            at=1_750_000_000.0,
+            run=f"{plan.name}-1",
+            plan=plan,
+            max_parallel=plan.max_parallel or 4,
+            workspace="/srv/project",
+            params={name: param.default for name, param in plan.params.items()},
+            versions=versions,
+        )
+        self.state = RunState(started)
+        self.dispatch = Dispatch({}, {})
+        self.previous = ""
+        self.lines: list[bytes] = []
+        self._commit([started, *self._decisions()])
+
+    def _decisions(self) -> Iterator[AnyEvent]:
+        while (event := decide(self.state, self.dispatch)) is not None:
+            self.state.apply(event)
+            yield event
+
+    def _commit(self, events: list[AnyEvent]) -> None:
+        self.lines.append(encode_commit(self.state.run, self.previous, events))
+        self.previous = commit_hash(self.lines[-1])
+
+    def word(self, word: str) -> None:
+        """Let one thing happen, a second after the last."""
+        verb, step, reason, code = (*word.split(), "", "", "")[:4]
+        at = self.state.at + 1.0
+        if verb == "cancel":
+            why = "interrupted by SIGINT"
+            asked = CancelRequested(seq=self.state.seq + 1, at=at, by=CancelledBy.SIGNAL, why=why, signal=2)
+            self.state.apply(asked)
+            self._commit([asked, *self._decisions()])
+            return
+        who = {"step": step, "attempt": self.state.steps[step].attempt, "worker": "local-1"}
+        printed = {"output_bytes": 120}
+        match verb:
+            case "start":
+                report = Started(**who)
+            case "lost":
+                report = Started(**who | {"worker": "local-2"})
+            case "ok":
+                outputs = {"version": "1.4.0"} if step == "build" else {}
+                report = Succeeded(**who, **printed, outputs=outputs)
+            case "stopped":
+                report = Stopped(**who, **printed)
+            case _:
+                exit_code = int(code) if code else None
+                message = f"exit code {code}" if code else reason
+                report = Failed(**who, **printed, reason=Reason(reason), message=message, exit_code=exit_code)
+        event, why_not = admit(self.state, report, at=at, jitter=0.5)
+        if event is None:
+            raise SystemExit(f"{word}: {why_not}")
+        self.state.apply(event)
+        self._commit([event, *self._decisions()])
+
+    def expected(self) -> dict[str, object]:
+        """Give what every later release must make of it."""
+        if self.state.finished is None:
+            raise SystemExit("the case does not end its run")
+        steps = {
+            id_: {"status": step.status, "attempt": step.attempt, "outputs": step.outputs, "exit_code": step.exit_code}
+            for id_, step in self.state.steps.items()
+        }
+        finished = self.state.finished
+        return {"outcome": finished.outcome, "outputs": finished.outputs, "events": self.state.seq, "steps": steps}
+
+
+def main() -> None:
+    """Write what is missing."""
+    HERE.mkdir(exist_ok=True)
+    for name, (plan, words) in CASES.items():
+        journal = HERE / f"{name}.jsonl"
+        if journal.exists():
+            continue
+        recorder = Recorder(plan)
+        for word in words.split("|"):
+            recorder.word(word)
+        expected = json.dumps(recorder.expected(), indent=2)
+        journal.write_bytes(b"".join(line + b"\n" for line in recorder.lines))
+        (HERE / f"{name}.expected.json").write_text(expected + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
