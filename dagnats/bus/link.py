@@ -82,6 +82,15 @@ class Link:
         self._client = client
         self._connected_at = asyncio.get_running_loop().time()
         self.lost.clear()
+        try:
+            await self._take_up()
+        except NatsError as error:
+            raise EngineError(f"nats-server at {address.url} was lost again: {error}") from error
+        if self._ticker is None:
+            self._ticker = asyncio.create_task(self._tick())
+
+    async def _take_up(self) -> None:
+        """Listen to everything again, and send again what has no answer."""
         await self._listen(f"{self._inbox}.*", self._answered)
         for subject, callback in self._subscriptions:
             await self._listen(subject, callback)
@@ -89,8 +98,6 @@ class Link:
             await restore()
         for token, request in list(self._requests.items()):
             await self._send(token, request)
-        if self._ticker is None:
-            self._ticker = asyncio.create_task(self._tick())
 
     def on_connected(self, restore: Callable[[], Awaitable[None]]) -> None:
         """Call `restore` at each later connect: for what a server forgets, like a standing pull."""

@@ -228,6 +228,19 @@ class Told:
         return found[0]
 
 
+class Shown:
+    """What a worker shows; `any` is set once a step has printed."""
+
+    def __init__(self):
+        self.any = asyncio.Event()
+
+    def output(self, step, attempt, stream, chunk):
+        self.any.set()
+
+    async def room(self):
+        """There is always room."""
+
+
 LOST = """
 name: lost
 steps:
@@ -235,6 +248,7 @@ steps:
     retry: {max_attempts: 2, on: [lost]}
     run: |
       echo "$DAGNATS_ATTEMPT" >> attempts
+      echo "runs"
       if [ "$DAGNATS_ATTEMPT" = 1 ]; then trap 'echo stopped >> attempts' EXIT; sleep 600; fi
 """
 
@@ -249,7 +263,9 @@ def test_a_lost_worker_s_step_goes_to_another(tmp_path, ending):
         running = asyncio.create_task(engine.run())
         # one that is frozen goes on with the step and never tells the queue that it does
         patience_s = 1000.0 if ending == "frozen" else ACK_WAIT_S
-        first = await worker(bus, tmp_path, "first", patience_s)
+        shown = Shown()
+        first = await worker(bus, tmp_path, "first", patience_s, shown)
+        await shown.any.wait()
         assert (await told.event(StepStarted)).worker == first.name
         if ending == "closed":
             await first.close()
@@ -271,10 +287,10 @@ def test_a_lost_worker_s_step_goes_to_another(tmp_path, ending):
     assert [line for line in (tmp_path / "attempts").read_text().split() if line != "stopped"] == ["1", "2"]
 
 
-async def worker(bus, directory, name, ack_wait_s):
+async def worker(bus, directory, name, ack_wait_s, watcher=None):
     """Start a worker with a connection and a directory of its own."""
     scratch = directory / name
     scratch.mkdir()
-    started_worker = Worker(await bus.link(), actions(bus.guardian, scratch), 1, ack_wait_s=ack_wait_s)
+    started_worker = Worker(await bus.link(), actions(bus.guardian, scratch), 1, watcher, ack_wait_s=ack_wait_s)
     await started_worker.start()
     return started_worker
