@@ -5,6 +5,7 @@ import os
 import random
 import shutil
 import tempfile
+import threading
 from pathlib import Path
 
 from dagnats.errors import EngineError
@@ -25,12 +26,16 @@ _ANIMALS = (
 class RunDirectory:
     """A run's directory while the run goes on; the lock is the operating system's, so it is released however the runner ends."""
 
-    def __init__(self, path: Path, lock: int, holder: Path | None) -> None:
+    def __init__(self, path: Path, lock: int, *, holder: Path | None) -> None:
         self.path = path
         self.name = path.name
         self.ephemeral = holder is not None
         self._holder = holder
         self._lock = lock
+        # beside the run: removing a large store takes as long as a short run
+        self._pruning = threading.Thread(target=_prune, args=(path.parent,), name="prune")
+        if holder is None:
+            self._pruning.start()
 
     @property
     def scratch(self) -> Path:
@@ -38,7 +43,9 @@ class RunDirectory:
         return self.path / "tmp"
 
     def close(self) -> None:
-        """Release it; an ephemeral one is removed."""
+        """Release it; an ephemeral one is removed, and so are runs that are too old by now."""
+        if self._holder is None:
+            self._pruning.join()
         shutil.rmtree(self.path if self.ephemeral else self.scratch, ignore_errors=True)
         if self._holder is not None:
             shutil.rmtree(self._holder, ignore_errors=True)
@@ -54,10 +61,9 @@ def create(workspace: Path, *, ephemeral: bool) -> RunDirectory:
             runs = workspace / ".dagnats" / "runs"
             runs.mkdir(mode=0o700, parents=True, exist_ok=True)
             _ignored_by_git(workspace / ".dagnats")
-            _prune(runs)
         path = _named(runs)
         (path / "tmp").mkdir(mode=0o700)
-        return RunDirectory(path, _locked(path), runs if ephemeral else None)
+        return RunDirectory(path, _locked(path), holder=runs if ephemeral else None)
     except OSError as error:
         hint = "" if ephemeral else "; `--ephemeral` keeps the run outside the project"
         raise EngineError(
@@ -92,9 +98,12 @@ def _locked(path: Path) -> int:
 
 def _prune(runs: Path) -> None:
     """Remove all but the newest runs; one that somebody holds the lock of is running, and stays."""
-    entries = [entry for entry in os.scandir(runs) if entry.is_dir(follow_symlinks=False)]
-    entries.sort(key=lambda entry: entry.stat(follow_symlinks=False).st_mtime, reverse=True)
-    for entry in entries[KEPT_RUNS - 1 :]:
+    try:
+        entries = [entry for entry in os.scandir(runs) if entry.is_dir(follow_symlinks=False)]
+        entries.sort(key=lambda entry: entry.stat(follow_symlinks=False).st_mtime, reverse=True)
+    except OSError:
+        return  # another run is removing them just now
+    for entry in entries[KEPT_RUNS:]:
         try:
             lock = _locked(Path(entry.path))
         except OSError:

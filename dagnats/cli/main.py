@@ -1,5 +1,6 @@
 """The commands. Each turns its arguments into one call, and that call's result into an exit code."""
 
+import contextlib
 import os
 import sys
 from collections.abc import Callable
@@ -136,5 +137,9 @@ def guarded(call: Callable[[], int | None]) -> int:
 
 
 def main() -> None:
-    """Run the command line."""
-    sys.exit(guarded(lambda: cli.main(prog_name="dagnats", standalone_mode=False)))
+    """Run the command line, and leave at once: all is written and closed by then, and taking modules apart costs a fifth of a short run."""
+    code = guarded(lambda: cli.main(prog_name="dagnats", standalone_mode=False))
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError, ValueError):
+            stream.flush()
+    os._exit(code)
