@@ -42,14 +42,14 @@ def version(setting: Setting) -> Case:
 
 
 def validate(setting: Setting) -> Case:
-    few, many = "dagnats validate, 100 steps", "dagnats validate, 10,000 steps"
+    few, many = "dagnats validate, 100 steps", "dagnats validate, 3,000 steps"
     return Case(
         "validate",
         "Check of a file",
         [
             _python(),
             Contender(few, lambda: {few: _validating(setting.dagnats, 100)}),
-            Contender(many, lambda: {many: _validating(setting.dagnats, 10_000)}),
+            Contender(many, lambda: {many: _validating(setting.dagnats, 3_000)}),
         ],
         [Row(PYTHON, "ms"), Row(few, "ms", over=PYTHON, at_most=12), Row(many, "ms", over=few)],
         most_rounds=5,
