@@ -68,6 +68,7 @@ def cli() -> None:
 @click.option("-v", "--verbose", is_flag=True, envvar="DAGNATS_VERBOSE", help="Say also when steps start.")
 def run(file: str | None, params: tuple[str, ...], params_file: str | None, **flags: Any) -> int:
     """Run the pipeline in FILE (`-` reads it from stdin; without FILE, dagnats.yaml or pipeline.yaml here)."""
+    from dagnats.definition import InvalidPipelineError, summary  # noqa: PLC0415 - the same as below
     from dagnats.definition import params as parameters  # noqa: PLC0415 - measured: --help and --version must not pay for it
     from dagnats.request import Request  # noqa: PLC0415 - the same
     from dagnats.run import run as run_pipeline  # noqa: PLC0415 - the same
@@ -82,7 +83,11 @@ def run(file: str | None, params: tuple[str, ...], params_file: str | None, **fl
         again=["dagnats", *sys.argv[1:]],
         **flags,
     )
-    return run_pipeline(request)
+    try:
+        return run_pipeline(request)
+    except InvalidPipelineError as error:
+        click.echo(f"{error}\n{summary(error.total, 1)}; nothing was started", err=True)
+        return error.exit_code
 
 
 @cli.command()
