@@ -34,8 +34,8 @@ else:
 FINISH_AFTER_S = 10.0
 GIVE_UP_S = 5.0  # a process that may not be killed (another user's) or can not be (waiting for a dead disk)
 SWEEP_S = 0.05
-EXEC_S = 0.002
-EXEC_TRIES = 8
+EXEC_S = 0.05
+EXEC_TRIES = 50
 NOBODY = 0
 _RECEIVE_BYTES = 256 * 1024
 _ANCILLARY_BYTES = 256

@@ -58,11 +58,9 @@ def test_who_is_just_becoming_another_program_is_claimed_too():
                 guardian, ["sh", "-c", "setsid env setsid env setsid sleep 600 > /dev/null 2>&1 &"]
             ).end()
             assert ended.exit == Exit(code=0)
-        marks.append(guardian.mark.encode())
+        assert proctree.belonging(guardian.mark.encode(), []) == []
 
-    marks = []
     guarded(work)
-    assert proctree.belonging(marks[0], []) == []
 
 
 def test_an_orphan_that_nobody_can_claim_is_gone_after_close(tmp_path):
