@@ -31,8 +31,9 @@ class Finished:
 
 
 def environment() -> dict[str, str]:
-    """The caller's environment without what would change how a runner behaves or prints."""
-    env = {name: value for name, value in os.environ.items() if not name.startswith(("DAGNATS_", "TASK_", "JUST_"))}
+    """The caller's environment without what would change how a runner behaves, prints, or keeps its compiled modules."""
+    others = ("DAGNATS_", "TASK_", "JUST_", "PYTHON")
+    env = {name: value for name, value in os.environ.items() if not name.startswith(others)}
     return env | {"NO_COLOR": "1"}
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import gc
 import os
 import shutil
 import signal
@@ -35,6 +36,8 @@ DISK_FREE_MIN_BYTES = 1 << 20
 
 def drive(prepared: Prepared) -> RunState:
     """Run to the end; gives the last state. Nothing that the run started is left when this returns or raises."""
+    gc.freeze()  # what was loaded up to here stays
+    gc.enable()
     return asyncio.run(_Drive(prepared).run())
 
 
