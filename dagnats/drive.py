@@ -11,7 +11,6 @@ import time
 from collections.abc import Coroutine
 from typing import Any
 
-from dagnats.bus.journal import Journal
 from dagnats.bus.link import Link
 from dagnats.bus.topology import set_up
 from dagnats.core.events import CancelledBy, RunStarted
@@ -38,7 +37,11 @@ def drive(prepared: Prepared) -> RunState:
     """Run to the end; gives the last state. Nothing that the run started is left when this returns or raises."""
     gc.freeze()  # what was loaded up to here stays
     gc.enable()
-    return asyncio.run(_Drive(prepared).run())
+    return asyncio.run(_run(prepared))
+
+
+async def _run(prepared: Prepared) -> RunState:
+    return await _Drive(prepared).run()
 
 
 class _Drive:
@@ -77,7 +80,7 @@ class _Drive:
         started = await self._started()
         self._feed = Feed(self._reporters())
         dispatch = Dispatch(os.environ, {"FORCE_COLOR": "1", "CLICOLOR_FORCE": "1"} if self._style().color else {})
-        self._engine = engine = Engine(link, Journal(link, prepared.directory.name), dispatch, self._feed, started)
+        self._engine = engine = Engine(link, dispatch, self._feed, started)
         for number in self._interrupts:
             self._cancel(number)
         kinds = actions(prepared.guardian, prepared.directory.scratch)

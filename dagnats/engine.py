@@ -1,23 +1,30 @@
-"""The loop: a report is admitted, the event and what follows from it become one commit, and what the commit says is done once it is stored.
+"""The loop: reports are admitted, the events and what follows from them become one commit, and what the commit says is done once it is stored.
 
-    report -> admit -> apply -> decide, apply, decide, … -> append -> (stored) -> act, answer
+    reports -> admit -> apply -> decide, apply, decide, … -> append -> (stored) -> act, answer
 
-Only the engine appends to a run's journal, and only what is stored has effects. After a crash the same effects follow from the same events: tasks and
-orders may be sent twice, as whoever receives them knows them by step and attempt.
+Only the engine appends to a run's journal, and only what is stored has effects. One commit is on its way at a time; what is reported meanwhile goes into
+the next one together. After a crash the same effects follow from the same events: tasks and orders may be sent twice, as whoever receives them knows
+them by step and attempt.
+
+A task travels along with the commit that schedules it, and has no effect before that is stored: its worker asks whether it may start, by its claim, and
+is answered then. A claim is recorded by the next commit, or by one of its own when none follows at once.
+
+Nothing here waits: each part is called by the one before it, so that a report which finds the engine idle is on its way to the journal at once.
 """
 
 import asyncio
 import random
 import time
+from collections import deque
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from dagnats.bus.journal import Journal
 from dagnats.bus.link import Link, checked
-from dagnats.bus.reports import answer_report, on_reports, order_stop
+from dagnats.bus.reports import Told, answer, on_reports, order_stop
 from dagnats.bus.tasks import publish
-from dagnats.core.decide import EvaluationError, Failed, Report, admit, decide
+from dagnats.core.decide import EvaluationError, Failed, Report, Started, admit, decide
 from dagnats.core.events import (
     AnyEvent,
     CancelledBy,
@@ -33,6 +40,7 @@ from dagnats.dispatch import Dispatch
 from dagnats.errors import DagnatsError
 
 EVENTS_A_COMMIT = 500
+CLAIM_S = 0.01  # what ends sooner needs no commit of its own for its start
 
 
 class Witness(Protocol):
@@ -42,96 +50,126 @@ class Witness(Protocol):
         """Take the events of one commit."""
 
 
-class _Stored:
-    """A commit on its way: its events, and whoever waits for an answer."""
+@dataclass(frozen=True, slots=True)
+class _Commit:
+    """Events that become true together, and who is answered then, with what."""
 
-    def __init__(
-        self, stored: asyncio.Future[None], events: Sequence[AnyEvent], reply: str | None, why_not: str
-    ) -> None:
-        self.stored = stored
-        self.events = events
-        self.reply = reply
-        self.why_not = why_not
+    events: Sequence[AnyEvent]
+    answers: Sequence[tuple[Told, str]] = ()
 
 
 class Engine:
     """Carries one run from its first event to its last."""
 
-    def __init__(self, link: Link, journal: Journal, dispatch: Dispatch, witness: Witness, started: RunStarted) -> None:
+    def __init__(self, link: Link, dispatch: Dispatch, witness: Witness, started: RunStarted) -> None:
         self._link = link
-        self._journal = journal
+        self._journal = Journal(link, started.run, self.crash)
         self._dispatch = dispatch
         self._witness = witness
-        self._causes: asyncio.Queue[tuple[Report | CancelRequested, str | None] | BaseException] = asyncio.Queue()
-        self._commits: asyncio.Queue[_Stored] = asyncio.Queue()
+        self._causes: deque[Told | Failed | CancelRequested] = deque()
+        self._commits: deque[_Commit] = deque()  # the first is on its way
+        self._unstored: dict[str, list[Told]] = {}  # steps that those schedule, and the claims that wait for them
+        self._claims: dict[str, tuple[Started, float]] = {}  # by step: admissible, not recorded yet
+        self._recording: asyncio.TimerHandle | None = None
+        self._ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._error: BaseException | None = None
         self.state = RunState(started)
 
     async def run(self) -> RunState:
         """Run to the end. Raises EngineError when the engine, not a step, fails."""
-        loop = asyncio.get_running_loop()
         await on_reports(self._link, self.state.run, self._reported)
-        self._link.on_connected(self._repeat_orders)
-        acting = asyncio.create_task(self._act_on_commits())
-        acting.add_done_callback(self._acting_ended)
+        self._link.on_broken = self.crash
+        self._link.on_connected(self._act_again)
         watchdog = None
         if self.state.plan.timeout_s is not None:
-            watchdog = loop.call_later(self.state.plan.timeout_s, self._timed_out)
+            watchdog = asyncio.get_running_loop().call_later(self.state.plan.timeout_s, self._timed_out)
         try:
-            await self._commit([self.state.started, *self._decisions()], None)
-            while self.state.finished is None:
-                await self._consider(await self._cause())
-            await self._commits.join()
+            self._commit([self.state.started, *self._decisions()], [])
+            await self._ended
         finally:
-            acting.cancel()
-            if watchdog is not None:
-                watchdog.cancel()
+            for timer in (watchdog, self._recording):
+                if timer is not None:
+                    timer.cancel()
         return self.state
 
     def cancel(self, by: CancelledBy, why: str, *, signal: int | None = None, force: bool = False) -> None:
         """Ask for the end of the run; `force` leaves nothing running, not even `finally`."""
-        request = CancelRequested(seq=0, at=0.0, by=by, why=why, signal=signal, force=force)
-        self._causes.put_nowait((request, None))
+        self._caused(CancelRequested(seq=0, at=0.0, by=by, why=why, signal=signal, force=force))
 
     def crash(self, error: BaseException | None) -> None:
         """End the run with an error of the engine's surroundings."""
-        if error is not None:
-            self._causes.put_nowait(error)
-
-    def _acting_ended(self, task: asyncio.Task[None]) -> None:
-        if not task.cancelled():
-            self.crash(task.exception())
-
-    async def _reported(self, report: Report, reply: str) -> None:
-        self._causes.put_nowait((report, reply))
+        if error is not None and not self._ended.done():
+            self._ended.set_exception(error)
 
     def _timed_out(self) -> None:
         self.cancel(CancelledBy.TIMEOUT, f"the run took longer than its timeout of {self.state.plan.timeout_s:g}s")
 
-    async def _cause(self) -> tuple[Report | CancelRequested, str | None]:
-        cause = await self._causes.get()
-        if isinstance(cause, BaseException):
-            raise cause
-        return cause
-
-    async def _consider(self, cause: tuple[Report | CancelRequested, str | None]) -> None:
-        """Admit a report or a request; what it makes happen and what follows from that become one commit."""
-        word, reply = cause
-        if isinstance(word, CancelRequested):
-            event: AnyEvent | None = self._admit_cancel(word)
-            why_not = ""
-        else:
-            event, why_not = admit(self.state, word, at=time.time(), jitter=random.random())  # noqa: S311 - spreads retries
-        if event is None:
-            await self._answer(reply, why_not)
+    def _reported(self, told: Told) -> None:
+        claim = told.report
+        if not isinstance(claim, Started) or not self._may_start(claim):
+            self._caused(told)
             return
-        self.state.apply(event)
-        await self._commit([event, *self._decisions()], reply, why_not)
+        self._claims[claim.step] = claim, time.time()
+        if self._recording is None:
+            self._recording = asyncio.get_running_loop().call_later(CLAIM_S, self._record_claims)
+        if claim.step in self._unstored:
+            self._unstored[claim.step].append(told)
+        else:
+            answer(self._link, told, "")
+
+    def _may_start(self, claim: Started) -> bool:
+        """Whether the attempt waits for a worker, and this is the first to claim it."""
+        step = self.state.steps.get(claim.step)
+        waits = step is not None and claim.step in self.state.dispatched and claim.step not in self._claims
+        return waits and step is not None and step.attempt == claim.attempt
+
+    def _record_claims(self) -> None:
+        self._recording = None
+        if self._claims and not self._commits:
+            self._consider()
+
+    def _caused(self, cause: Told | Failed | CancelRequested) -> None:
+        self._causes.append(cause)
+        if not self._commits:
+            self._consider()
+
+    def _consider(self) -> None:
+        """Admit what was reported and asked for; what it makes happen and what follows from that become one commit."""
+        events: list[AnyEvent] = []
+        answers: list[tuple[Told, str]] = []
+        claims, self._claims = self._claims, {}
+        for claim, at in claims.values():
+            self._admit(claim, at, events)
+        while self._causes:
+            cause = self._causes.popleft()
+            if isinstance(cause, CancelRequested):
+                self._apply(self._admit_cancel(cause), events)
+            elif isinstance(cause, Failed):
+                self._admit(cause, time.time(), events)
+            else:
+                answers.append((cause, self._admit(cause.report, time.time(), events)))
+        events += self._decisions()
+        if events:
+            self._commit(events, answers)
+        else:
+            self._answer(answers)
+
+    def _admit(self, report: Report, at: float, events: list[AnyEvent]) -> str:
+        """Admit a report; gives why not, or ""."""
+        event, why_not = admit(self.state, report, at=at, jitter=random.random())  # noqa: S311 - spreads retries
+        self._apply(event, events)
+        return why_not
+
+    def _apply(self, event: AnyEvent | None, events: list[AnyEvent]) -> None:
+        if event is not None:
+            self.state.apply(event)
+            events.append(event)
 
     def _admit_cancel(self, request: CancelRequested) -> CancelRequested | None:
         """A second request counts only when it asks for more; a run's timeout does not reach into `finally`."""
         state = self.state
         repeated = state.cancel is not None and not (request.force and not state.forced)
-        late = request.by is CancelledBy.TIMEOUT and state.in_finally
+        late = state.finished is not None or (request.by is CancelledBy.TIMEOUT and state.in_finally)
         return None if repeated or late else replace(request, seq=state.seq + 1, at=time.time())
 
     def _decisions(self) -> list[AnyEvent]:
@@ -142,70 +180,84 @@ class Engine:
             decisions.append(event)
         return decisions
 
-    async def _commit(self, events: Sequence[AnyEvent], reply: str | None, why_not: str = "") -> None:
+    def _commit(self, events: Sequence[AnyEvent], answers: Sequence[tuple[Told, str]]) -> None:
         """Append the events, as one commit unless they are too many for one message."""
-        for start in range(0, len(events), EVENTS_A_COMMIT):
-            part = events[start : start + EVENTS_A_COMMIT]
-            last = start + EVENTS_A_COMMIT >= len(events)
-            stored = await self._journal.append(part)
-            self._commits.put_nowait(_Stored(stored, part, reply if last else None, why_not))
+        parts = [events[start : start + EVENTS_A_COMMIT] for start in range(0, len(events), EVENTS_A_COMMIT)]
+        self._commits.extend(_Commit(part) for part in parts[:-1])
+        self._commits.append(_Commit(parts[-1], answers))
+        self._append()
 
-    async def _act_on_commits(self) -> None:
-        """Do what stored events say, in their order."""
-        while True:
-            commit = await self._commits.get()
-            await commit.stored
-            self._witness.events(commit.events)
-            for event in commit.events:
-                await self._act(event)
-            await self._answer(commit.reply, commit.why_not)
-            self._commits.task_done()
+    def _append(self) -> None:
+        """Send the commit and, in the same write, the tasks that it asks for."""
+        events = self._commits[0].events
+        self._journal.append(events, self._stored)
+        for event in events:
+            if isinstance(event, StepScheduled):
+                self._unstored[event.step] = []
+                self._send_task(event.step, event.attempt, event.not_before)
+        self._link.flush()
 
-    async def _answer(self, reply: str | None, why_not: str) -> None:
-        if reply is not None:
-            await answer_report(self._link, reply, why_not)
+    def _stored(self) -> None:
+        """Do what the stored events say, in their order; then go on with what has come meanwhile."""
+        commit = self._commits[0]
+        self._witness.events(commit.events)
+        for event in commit.events:
+            self._act(event)
+        self._answer(commit.answers)
+        self._commits.popleft()
+        if self._commits:
+            self._append()
+        elif self._causes or (self._claims and self._recording is None):
+            self._consider()
+        if self.state.finished is not None and not self._commits and not self._ended.done():
+            self._ended.set_result(None)
 
-    async def _act(self, event: AnyEvent) -> None:
+    def _answer(self, answers: Sequence[tuple[Told, str]]) -> None:
+        for told, why_not in answers:
+            answer(self._link, told, why_not)
+
+    def _act(self, event: AnyEvent) -> None:
         """Do what one event asks for. Doing it twice is harmless."""
         match event:
             case StepScheduled():
-                await self._send_task(event)
+                for told in self._unstored.pop(event.step, ()):
+                    answer(self._link, told, "")
             case CancelRequested():
-                await self._stop_running(kill=event.force)
+                self._stop_running(kill=event.force)
             case StepCancelled() if event.attempt > 0:
-                await order_stop(self._link, self.state.run, event.step, event.attempt, kill=False)
+                order_stop(self._link, self.state.run, event.step, event.attempt, kill=False)
             case StepFailed(reason=Reason.LOST):
-                await order_stop(self._link, self.state.run, event.step, event.attempt, kill=True)
+                order_stop(self._link, self.state.run, event.step, event.attempt, kill=True)
             case _:
                 pass
 
-    async def _send_task(self, event: StepScheduled) -> None:
-        step = self.state.steps[event.step].step
+    def _send_task(self, id_: str, attempt: int, not_before: float | None) -> None:
+        step = self.state.steps[id_].step
         try:
-            task = self._dispatch.task(self.state, step, event.attempt, event.not_before)
+            task = self._dispatch.task(self.state, step, attempt, not_before)
         except EvaluationError as error:
-            failed = Failed(
-                step=step.id, attempt=event.attempt, worker=None, reason=Reason.TEMPLATE, message=str(error)
-            )
-            self._causes.put_nowait((failed, None))
+            self._caused(Failed(step=step.id, attempt=attempt, worker=None, reason=Reason.TEMPLATE, message=str(error)))
             return
-        accepted = await publish(self._link, task)
-        accepted.add_done_callback(self._task_accepted)
+        publish(self._link, task, self._task_answered)
 
-    def _task_accepted(self, answer: asyncio.Future[bytes]) -> None:
-        if not answer.cancelled():
+    def _task_answered(self, data: bytes) -> None:
+        if b'"error"' in data:
             try:
-                checked(answer.result())
+                checked(data)
             except DagnatsError as error:
                 self.crash(error)
 
-    async def _stop_running(self, *, kill: bool) -> None:
+    def _stop_running(self, *, kill: bool) -> None:
         for id_ in list(self.state.running):
             step = self.state.steps[id_]
             if not step.final or kill:
-                await order_stop(self._link, self.state.run, id_, step.attempt, kill=kill)
+                order_stop(self._link, self.state.run, id_, step.attempt, kill=kill)
 
-    async def _repeat_orders(self) -> None:
-        """Orders are not kept by the server: after a reconnect they are given again."""
+    async def _act_again(self) -> None:
+        """A server that was started again has lost the tasks and the orders: they follow once more from what is stored."""
+        for id_ in [*self.state.dispatched, *self.state.running]:
+            step = self.state.steps[id_]
+            if id_ not in self._unstored:
+                self._send_task(id_, step.attempt, step.not_before)
         if self.state.cancel is not None:
-            await self._stop_running(kill=self.state.forced)
+            self._stop_running(kill=self.state.forced)

@@ -34,6 +34,7 @@ else:
 FINISH_AFTER_S = 10.0
 GIVE_UP_S = 5.0  # a process that may not be killed (another user's) or can not be (waiting for a dead disk)
 SWEEP_S = 0.05
+NEWS_S = 0.05  # that something has started waits so long for more urgent news to go along with
 EXEC_S = 0.05
 EXEC_TRIES = 50
 NOBODY = 0
@@ -75,6 +76,7 @@ class Keeper:
         self._fds: list[int] = []
         self._inbox = Frames()
         self._outbox = bytearray()
+        self._flush_at: float | None = None
         self._children = proctree.OwnChildren()
         self._wake, writer = os.pipe()
         os.set_blocking(self._wake, False)
@@ -96,7 +98,8 @@ class Keeper:
                 return
             self._tick()
             self._flush()
-            poll.modify(self._channel, select.POLLIN | (select.POLLOUT if self._outbox else 0))
+            blocked = self._outbox and self._flush_at is None
+            poll.modify(self._channel, select.POLLIN | (select.POLLOUT if blocked else 0))
 
     def kill_everything(self) -> None:
         """Kill all that was ever started or adopted, and return when it is gone."""
@@ -168,7 +171,7 @@ class Keeper:
             self._send("failed", number, getattr(error, "errno", errno.EINVAL), part)
         else:
             self._jobs[number] = self._mains[pid] = Job(number, pid)
-            self._send("started", number, pid)
+            self._send("started", number, pid, urgent=False)
         finally:
             os.chdir("/")
             for fd in fds:
@@ -315,6 +318,8 @@ class Keeper:
 
     def _timeout_ms(self) -> int | None:
         deadlines = [job.deadline for job in self._jobs.values() if job.deadline is not None]
+        if self._flush_at is not None:
+            deadlines.append(self._flush_at)
         return max(0, int((min(deadlines) - time.monotonic()) * 1000) + 1) if deadlines else None
 
     def _tick(self) -> None:
@@ -327,11 +332,18 @@ class Keeper:
             else:
                 self._kill(job)
 
-    def _send(self, *message: object) -> None:
+    def _send(self, *message: object, urgent: bool = True) -> None:
+        if urgent:
+            self._flush_at = None
+        elif not self._outbox:
+            self._flush_at = time.monotonic() + NEWS_S
         self._outbox += frame(*message)
 
     def _flush(self) -> None:
         """Never waits: a runner that does not read must not keep the guardian from its work."""
+        if self._flush_at is not None and time.monotonic() < self._flush_at:
+            return
+        self._flush_at = None
         while self._outbox:
             try:
                 del self._outbox[: self._channel.send(self._outbox, _DONTWAIT)]

@@ -13,6 +13,7 @@ from dagnats.process import Exit, Guardian, Ladder, Process
 PIPE_BYTES = 1024 * 1024
 HELD_S = 2.0  # at most so long after the end of a process its pipes are read
 IDLE_S = 0.25  # and only so long without a byte
+FIRST_LOOK_S = 0.005  # what ends sooner is read once, at its end
 _READ_BYTES = 256 * 1024
 _FIRST_READ_BYTES = 32 * 1024
 _QUICK: Ladder = ((signal.SIGTERM, 1.0), (signal.SIGKILL, 0.0))
@@ -29,20 +30,23 @@ class Stream:
         self._size = _FIRST_READ_BYTES
         self.last_at = self._loop.time()
         self.is_paused = False
+        self._is_watched = False
         self.eof: asyncio.Future[None] = self._loop.create_future()
-        self._loop.call_soon(self._begin)  # after the spawn has been sent: that is what the process waits for
+        self._beginning = self._loop.call_later(FIRST_LOOK_S, self._begin)
 
     def pause(self) -> None:
         """Read no more for now: the process will block once the pipe is full."""
         if not self.is_paused and not self.eof.done():
             self.is_paused = True
-            self._loop.remove_reader(self._fd)
+            if self._is_watched:
+                self._loop.remove_reader(self._fd)
 
     def resume(self) -> None:
         """Read on."""
         if self.is_paused and not self.eof.done():
             self.is_paused = False
-            self._loop.add_reader(self._fd, self._on_readable)
+            if self._is_watched:
+                self._loop.add_reader(self._fd, self._on_readable)
 
     def take(self) -> None:
         """Read what is in the pipe now, paused or not, and no more than it can hold."""
@@ -53,13 +57,15 @@ class Stream:
     def close(self) -> None:
         """Read no more. Whoever still writes gets an error."""
         if not self.eof.done():
-            self._loop.remove_reader(self._fd)
+            if self._is_watched:
+                self._loop.remove_reader(self._fd)
+            self._beginning.cancel()
             os.close(self._fd)
             self.eof.set_result(None)
 
     def _begin(self) -> None:
         if not self.eof.done():
-            _enlarge(self._fd)
+            self._is_watched = True
             if not self.is_paused:
                 self._loop.add_reader(self._fd, self._on_readable)
 
@@ -75,7 +81,9 @@ class Stream:
             self.close()
             return 0
         if len(data) == self._size:
-            self._size = _READ_BYTES  # a talkative one; for others the smaller buffer is cheaper
+            if self._size == _FIRST_READ_BYTES:
+                _enlarge(self._fd)
+            self._size = _READ_BYTES  # a talkative one; for others the smaller buffers are cheaper
         self.last_at = self._loop.time()
         self._on_bytes(data)
         return len(data)

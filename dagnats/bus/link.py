@@ -2,32 +2,38 @@
 
 A request stays here until its answer comes. After a reconnect, and when an answer is overdue, it is sent again with the same bytes: every
 receiver of ours drops what it has seen (`Nats-Msg-Id` and the expected sequence in streams, admission in the engine), so sending twice is harmless
-and losing is not possible.
+and losing is not possible. What is too large for a message travels as an object, which nobody above notices.
+
+What is sent to a subject that the same process listens to is handed over here: a worker beside its engine need not ask a server to say so. It is the same
+message, and whoever sends or receives it can not tell.
+
+Nothing here waits but `connect`, `call` and `settled`: sending puts bytes into a buffer, and handlers are called as messages are read.
 """
 
 import asyncio
 import itertools
 import json
 import secrets
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass, field
 from typing import Any
 
-from nats.aio.client import Client
-from nats.aio.msg import Msg as Message
 from nats.errors import Error as NatsError
+from nats.js.errors import APIError
 
+from dagnats.bus.client import Client, Handler, Message
+from dagnats.bus.objects import MESSAGE_MAX_BYTES, fetch, is_stub, store
 from dagnats.bus.server import Address
 from dagnats.errors import EngineError
 
 ANSWER_OVERDUE_S = 5.0  # then a request is sent again
 TICK_S = 0.5
-LARGE = 1 << 30  # pending limits past which nats-py would silently drop
+TAKE_UP_S = 10.0
+OBJECT_TRIES = 5
 
+__all__ = ["Handler", "Link", "Message", "RefusedError", "checked"]
 
-__all__ = ["Link", "Message", "RefusedError", "checked"]
-
-Callback = Callable[[Message], Awaitable[None]]
+Answer = Callable[[bytes], None]
 
 
 class RefusedError(EngineError):
@@ -41,31 +47,43 @@ class RefusedError(EngineError):
 
 @dataclass(slots=True)
 class _Request:
+    """`payload` is None while it is on its way to the object store."""
+
     subject: str
-    payload: bytes
+    payload: bytes | None
     headers: dict[str, str] | None
-    answer: asyncio.Future[bytes]
+    on_answer: Answer
     first_at: float
     sent_at: float = field(default=0.0)
 
 
 class Link:
-    """One connection. `lost` is set while there is none."""
+    """One connection. `lost` is set while there is none; `connections` counts those that there were.
+
+    `on_broken` is told what goes wrong where nobody waits: in a handler, or while a large value is stored.
+    """
 
     def __init__(self) -> None:
+        self._loop = asyncio.get_running_loop()
         self._client: Client | None = None
         self._inbox = f"_INBOX.{secrets.token_hex(8)}"
         self._numbers = itertools.count()
         self._requests: dict[str, _Request] = {}
-        self._subscriptions: list[tuple[str, Callback]] = []
+        self._subscriptions: list[tuple[str, Handler]] = []
+        self._here: dict[str, Handler] = {}
         self._restored: list[Callable[[], Awaitable[None]]] = []
+        self._background: set[asyncio.Task[None]] = set()
         self._ticker: asyncio.Task[None] | None = None
         self._connected_at = 0.0
+        self._answered_all = asyncio.Event()
+        self._back = asyncio.Event()
         self.lost = asyncio.Event()
+        self.connections = 0
+        self.on_broken: Callable[[BaseException], None] = _raise
 
     async def connect(self, address: Address) -> None:
         """Connect, take up every subscription again, and send again what has no answer."""
-        client = Client()
+        client = Client(self._broken)
         try:
             await client.connect(
                 servers=[address.url],
@@ -80,61 +98,102 @@ class Link:
         except (NatsError, OSError, TimeoutError) as error:
             raise EngineError(f"nats-server at {address.url} does not answer: {error}") from error
         self._client = client
-        self._connected_at = asyncio.get_running_loop().time()
+        self._connected_at = self._loop.time()
+        self.connections += 1
         self.lost.clear()
-        try:
-            await self._take_up()
-        except NatsError as error:
-            raise EngineError(f"nats-server at {address.url} was lost again: {error}") from error
+        self._back.set()
+        if not await self._unless_lost(self._take_up(client)):
+            raise EngineError(f"nats-server at {address.url} was lost again")
         if self._ticker is None:
             self._ticker = asyncio.create_task(self._tick())
 
-    async def _take_up(self) -> None:
+    def _broken(self, error: Exception) -> None:
+        self.on_broken(error)
+
+    async def _take_up(self, client: Client) -> None:
         """Listen to everything again, and send again what has no answer."""
-        await self._listen(f"{self._inbox}.*", self._answered)
-        for subject, callback in self._subscriptions:
-            await self._listen(subject, callback)
+        await client.handle(f"{self._inbox}.*", self._answered)
+        for subject, handler in self._subscriptions:
+            await client.handle(subject, handler)
         for restore in self._restored:
             await restore()
         for token, request in list(self._requests.items()):
-            await self._send(token, request)
+            self._send(token, request)
+
+    async def _unless_lost(self, work: Coroutine[Any, Any, None]) -> bool:
+        """Do the work; false if the connection is lost meanwhile, as then no answer comes."""
+        working, lost = asyncio.ensure_future(work), asyncio.ensure_future(self.lost.wait())
+        done, _ = await asyncio.wait([working, lost], timeout=TAKE_UP_S, return_when=asyncio.FIRST_COMPLETED)
+        lost.cancel()
+        if working not in done:
+            working.cancel()
+            return False
+        return not isinstance(working.exception(), NatsError) and working.result() is None
 
     def on_connected(self, restore: Callable[[], Awaitable[None]]) -> None:
-        """Call `restore` at each later connect: for what a server forgets, like a standing pull."""
+        """Call `restore` at each later connect, in the order of these calls: for what a server forgets, like a standing pull."""
         self._restored.append(restore)
 
-    async def subscribe(self, subject: str, callback: Callback) -> None:
+    async def subscribe(self, subject: str, handler: Handler) -> None:
         """Listen now and after each reconnect. A subscription's messages are handled one after the other."""
-        self._subscriptions.append((subject, callback))
-        await self._listen(subject, callback)
 
-    async def publish(self, subject: str, payload: bytes, reply: str = "") -> None:
-        """Send once; it is lost if the connection is."""
-        if self._client is not None and not self.lost.is_set():
+        def take(message: Message) -> None:
+            if is_stub(message.data):
+                self._in_background(self._fetched(message, handler))
+            else:
+                handler(message)
+
+        self._subscriptions.append((subject, take))
+        if "*" not in subject:
+            self._here[subject] = handler
+        await self.client.handle(subject, take)
+
+    def publish(self, subject: str, payload: bytes, reply: str = "", *, urgent: bool = True) -> None:
+        """Send once; it is lost if the connection is. What is not urgent may go along with what is sent next."""
+        if subject in self._requests:
+            self._answered(Message(subject, "", payload))
+        elif self._client is not None and not self.lost.is_set():
             try:
-                await self._client.publish(subject, payload, reply=reply)
+                self._client.send(subject, payload, reply, urgent=urgent)
             except NatsError:
-                self.lost.set()
+                self._lose()
 
-    async def request(
-        self, subject: str, payload: bytes, headers: dict[str, str] | None = None
-    ) -> asyncio.Future[bytes]:
-        """Send until answered; gives the future answer."""
-        loop = asyncio.get_running_loop()
+    def request(
+        self,
+        subject: str,
+        payload: bytes,
+        headers: dict[str, str] | None,
+        on_answer: Answer,
+        limit_bytes: int = MESSAGE_MAX_BYTES,
+    ) -> None:
+        """Send until it is answered, as an object if it is larger than the limit; `on_answer` gets the answer's data."""
         token = f"{self._inbox}.{next(self._numbers)}"
-        request = _Request(subject, payload, headers, loop.create_future(), loop.time())
+        here = self._here.get(subject)
+        large = len(payload) > limit_bytes and here is None
+        request = _Request(subject, None if large else payload, headers, on_answer, self._loop.time())
         self._requests[token] = request
-        await self._send(token, request)
-        return request.answer
+        if here is not None:
+            self._hand_over(here, Message(subject, token, payload))
+        elif large:
+            self._in_background(self._stored(token, request, payload))
+        else:
+            self._send(token, request)
+
+    def flush(self) -> None:
+        """Write what was sent now, not when the loop turns."""
+        if self._client is not None:
+            self._client.write()
 
     async def call(self, subject: str, payload: Any = None) -> dict[str, Any]:
         """Ask JetStream's API and wait for the answer. Raises RefusedError."""
+        answer: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
         encoded = b"" if payload is None else json.dumps(payload).encode()
-        return checked(await (await self.request(subject, encoded)))
+        self.request(subject, encoded, None, lambda data: None if answer.done() else answer.set_result(data))
+        return checked(await answer)
 
     @property
     def client(self) -> Client:
-        """The connected client of nats-py."""
+        """The connected client."""
         if self._client is None:
             raise EngineError("not connected to nats-server")
         return self._client
@@ -142,62 +201,110 @@ class Link:
     def overdue_s(self) -> float:
         """How long the oldest request waits for its answer, in seconds of this connection."""
         oldest = next(iter(self._requests.values()), None)
-        return 0.0 if oldest is None else asyncio.get_running_loop().time() - max(oldest.first_at, self._connected_at)
+        return 0.0 if oldest is None else self._loop.time() - max(oldest.first_at, self._connected_at)
 
     async def settled(self) -> None:
         """Wait until nothing is unanswered."""
         while self._requests:
-            await asyncio.wait([request.answer for request in self._requests.values()])
+            self._answered_all.clear()
+            await self._answered_all.wait()
 
     async def close(self) -> None:
         """Drop the connection and whatever still waits."""
         if self._ticker is not None:
             self._ticker.cancel()
-        for request in self._requests.values():
-            request.answer.cancel()
+        for task in self._background:
+            task.cancel()
         self._requests.clear()
         client, self._client = self._client, None
-        self.lost.set()
+        self._lose()
         if client is not None:
             await client.close()
 
     def _closed(self, client: Client) -> Callable[[], Awaitable[None]]:
         async def closed() -> None:
             if self._client is client:
-                self.lost.set()
+                self._lose()
 
         return closed
 
-    async def _listen(self, subject: str, callback: Callback) -> None:
-        await self.client.subscribe(subject, cb=callback, pending_msgs_limit=LARGE, pending_bytes_limit=LARGE)
+    def _lose(self) -> None:
+        self._back.clear()
+        self.lost.set()
 
-    async def _send(self, token: str, request: _Request) -> None:
-        request.sent_at = asyncio.get_running_loop().time()
-        if self._client is None or self.lost.is_set():
+    def _send(self, token: str, request: _Request) -> None:
+        request.sent_at = self._loop.time()
+        if request.payload is None or self._client is None or self.lost.is_set():
             return
         try:
-            await self._client.publish(request.subject, request.payload, reply=token, headers=request.headers)
+            self._client.send(request.subject, request.payload, token, request.headers)
         except NatsError:
-            self.lost.set()
+            self._lose()
 
-    async def _answered(self, message: Message) -> None:
-        if message.headers and message.headers.get("Status") == "503":
+    def _hand_over(self, handler: Handler, message: Message) -> None:
+        try:
+            handler(message)
+        except Exception as error:  # noqa: BLE001 - whoever sent it is not to blame
+            self.on_broken(error)
+
+    def _answered(self, message: Message) -> None:
+        if message.status == "503":
             return  # nobody listens yet: the tick sends it again
         request = self._requests.pop(message.subject, None)
-        if request is not None and not request.answer.done():
-            request.answer.set_result(message.data)
+        if request is not None:
+            request.on_answer(message.data)
+        if not self._requests:
+            self._answered_all.set()
 
     async def _tick(self) -> None:
         while True:
             await asyncio.sleep(TICK_S)
-            late = asyncio.get_running_loop().time() - ANSWER_OVERDUE_S
+            late = self._loop.time() - ANSWER_OVERDUE_S
             for token, request in list(self._requests.items()):
                 if request.sent_at < late and token in self._requests:
-                    await self._send(token, request)
+                    self._send(token, request)
+
+    def _in_background(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._background.add(task)
+        task.add_done_callback(self._worked)
+
+    def _worked(self, task: asyncio.Task[None]) -> None:
+        self._background.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self.on_broken(error)
+
+    async def _stored(self, token: str, request: _Request, payload: bytes) -> None:
+        request.payload = await self._with_objects(lambda client: store(client, payload))
+        self._send(token, request)
+
+    async def _fetched(self, message: Message, handler: Handler) -> None:
+        message.data = await self.whole(message.data)
+        handler(message)
+
+    async def whole(self, payload: bytes) -> bytes:
+        """Give what the payload stands for: itself, or the object that it names."""
+        return await self._with_objects(lambda client: fetch(client, payload)) if is_stub(payload) else payload
+
+    async def _with_objects(self, use: Callable[[Client], Awaitable[bytes]]) -> bytes:
+        """Use the object store, again when the connection is lost meanwhile. Raises EngineError when it refuses."""
+        for _ in range(OBJECT_TRIES):
+            await self._back.wait()
+            try:
+                return await use(self.client)
+            except APIError as error:
+                raise EngineError(f"a large value could not be stored or read: {error}") from error
+            except (NatsError, OSError, TimeoutError):
+                continue
+        raise EngineError("a large value could not be stored or read: nats-server does not answer")
 
 
 async def _ignore(_: Exception) -> None:
     """Errors of the connection end it, and a lost connection is noticed by its owner."""
+
+
+def _raise(error: BaseException) -> None:
+    raise error
 
 
 def checked(answer: bytes) -> dict[str, Any]:

@@ -24,7 +24,8 @@ class OutputStream:
         self._room = asyncio.Event()
         self._room.set()
         self._dropped: dict[str, int] = {}
-        self._waiting: set[asyncio.Future[bytes]] = set()
+        self._on_the_way: dict[str, int] = {}
+        self._waiting: dict[str, asyncio.Future[None]] = {}
 
     async def write(self, subject: str, stream: str, offset: int, chunk: bytes) -> None:
         """Publish a chunk of an attempt's subject; `offset` counts the bytes of both streams of the attempt before it."""
@@ -32,26 +33,30 @@ class OutputStream:
         self._unacknowledged += len(chunk)
         if self._unacknowledged > UNACKNOWLEDGED_MAX_BYTES:
             self._room.clear()
-        answer = await self._link.request(subject, chunk, {"Stream": stream, "Offset": str(offset)})
-        self._waiting.add(answer)
-        answer.add_done_callback(lambda done: self._answered(subject, len(chunk), done))
+        size = len(chunk)
+        self._on_the_way[subject] = self._on_the_way.get(subject, 0) + size
+        headers = {"Stream": stream, "Offset": str(offset)}
+        self._link.request(subject, chunk, headers, lambda answer: self._answered(subject, size, answer))
 
-    def _answered(self, subject: str, size: int, answer: asyncio.Future[bytes]) -> None:
+    def _answered(self, subject: str, size: int, answer: bytes) -> None:
         self._unacknowledged -= size
-        self._waiting.discard(answer)
         if self._unacknowledged <= UNACKNOWLEDGED_MAX_BYTES // 2:
             self._room.set()
-        if answer.cancelled():
-            return
         try:
-            checked(answer.result())
+            checked(answer)
         except RefusedError:
             self._dropped[subject] = self._dropped.get(subject, 0) + size
+        self._on_the_way[subject] -= size
+        if self._on_the_way[subject] == 0:
+            del self._on_the_way[subject]
+            if (waiting := self._waiting.pop(subject, None)) is not None and not waiting.done():
+                waiting.set_result(None)
 
-    async def settled(self) -> None:
-        """Wait until all that was written up to now is stored or refused."""
-        if self._waiting:
-            await asyncio.wait(self._waiting)
+    async def settled(self, subject: str) -> None:
+        """Wait until all that the attempt wrote is stored or refused."""
+        if subject in self._on_the_way:
+            waiting = self._waiting[subject] = asyncio.get_running_loop().create_future()
+            await waiting
 
     def dropped(self, subject: str) -> int:
         """Give how many bytes of the attempt were refused, and forget it."""

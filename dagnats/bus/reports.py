@@ -1,12 +1,15 @@
-"""Between workers and the engine: reports, which are asked until answered, and orders to stop."""
+"""What a worker says of an attempt, and what the engine orders: core NATS, answered or repeated until they are.
 
-import asyncio
+The report of an end names its task as well, so that the engine takes it from the queue the moment the end is stored. JetStream confirms that to the
+worker, with the same empty answer that means "admitted".
+"""
+
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 from dagnats.bus.link import Link, Message
-from dagnats.bus.objects import pack, unpack
 from dagnats.core.codec import encode_json
 from dagnats.core.decide import Failed, Report, Started, Stopped, Succeeded
 from dagnats.core.events import Reason
@@ -23,50 +26,59 @@ _REPORTS: dict[str, tuple[type[Any], tuple[str, ...]]] = {
 }
 _NAMES = {cls: (name, fields) for name, (cls, fields) in _REPORTS.items()}
 
+Refusal = str  # why a report was not admitted, "" when it was
 
-async def send_report(link: Link, run: str, report: Report) -> asyncio.Future[bytes]:
-    """Report to the run's engine; the answer (`refusal`) says whether it was admitted."""
+
+@dataclass(slots=True)
+class Told:
+    """What a worker told: `reply` waits for the answer, `task` is where the task can be acknowledged, or "" while the attempt goes on."""
+
+    report: Report
+    reply: str
+    task: str
+
+
+def send_report(link: Link, run: str, report: Report, on_answer: Callable[[Refusal], None], task: str = "") -> None:
+    """Report to the run's engine. With `task`, the reply of its delivery, an admitted report also ends the task."""
     name, fields = _NAMES[type(report)]
-    record = {"v": 1, "type": name} | {field: getattr(report, field) for field in fields}
-    payload = await pack(link, encode_json(record).encode("utf-8", "surrogatepass"))
-    return await link.request(f"report.{run}", payload)
+    record = {"v": 1, "type": name, "task": task} | {field: getattr(report, field) for field in fields}
+    payload = encode_json(record).encode("utf-8", "surrogatepass")
+    link.request(f"report.{run}", payload, None, lambda answer: on_answer(answer.decode()))
 
 
-def refusal(answer: bytes) -> str:
-    """Read the engine's answer: "" when the report was admitted, else why not."""
-    return answer.decode()
+async def on_reports(link: Link, run: str, take: Callable[[Told], None]) -> None:
+    """Hand every report of a run to `take`, in the order in which they come."""
 
-
-async def on_reports(link: Link, run: str, take: Callable[[Report, str], Awaitable[None]]) -> None:
-    """Hand every report of a run to `take`, with the subject that waits for the answer."""
-
-    async def got(message: Message) -> None:
-        record = json.loads(await unpack(link, message.data))
+    def got(message: Message) -> None:
+        record = json.loads(message.data)
         cls, fields = _REPORTS[record["type"]]
         values = {field: record[field] for field in fields}
         if "reason" in values:
             values["reason"] = Reason(values["reason"])
-        await take(cls(**values), message.reply)
+        take(Told(cls(**values), message.reply, record["task"]))
 
     await link.subscribe(f"report.{run}", got)
 
 
-async def answer_report(link: Link, reply: str, why_not: str) -> None:
+def answer(link: Link, told: Told, why_not: Refusal) -> None:
     """Tell the worker; it asks again if this is lost."""
-    await link.publish(reply, why_not.encode())
+    if told.task and not why_not:
+        link.publish(told.task, b"+ACK", told.reply, urgent=False)
+    else:
+        link.publish(told.reply, why_not.encode())
 
 
-async def order_stop(link: Link, run: str, step: str, attempt: int, *, kill: bool) -> None:
+def order_stop(link: Link, run: str, step: str, attempt: int, *, kill: bool) -> None:
     """Tell whoever holds the attempt to stop it; repeating does no harm."""
     record = {"v": 1, "step": step, "attempt": attempt, "kill": kill}
-    await link.publish(f"control.{run}", json.dumps(record).encode())
+    link.publish(f"control.{run}", json.dumps(record).encode())
 
 
-async def on_stop(link: Link, take: Callable[[str, str, int, bool], Awaitable[None]]) -> None:
+async def on_stop(link: Link, take: Callable[[str, str, int, bool], None]) -> None:
     """Hand every order to stop to `take`: run, step, attempt, whether to kill at once."""
 
-    async def got(message: Message) -> None:
+    def got(message: Message) -> None:
         record = json.loads(message.data)
-        await take(message.subject.partition(".")[2], record["step"], record["attempt"], record["kill"])
+        take(message.subject.partition(".")[2], record["step"], record["attempt"], record["kill"])
 
     await link.subscribe("control.*", got)

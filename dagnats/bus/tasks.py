@@ -1,14 +1,12 @@
 """Tasks: the messages that ask a worker for one attempt of a step, from a work queue."""
 
-import asyncio
 import json
 import secrets
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from dagnats.bus.link import Link, Message
-from dagnats.bus.objects import pack, unpack
 from dagnats.bus.topology import LABEL, NS
 from dagnats.core.codec import encode_json
 
@@ -43,12 +41,11 @@ _FIELDS = (
 )  # fmt: skip
 
 
-async def publish(link: Link, task: Task) -> asyncio.Future[bytes]:
-    """Put a task into the queue; sent twice, it is there once."""
+def publish(link: Link, task: Task, on_answer: Callable[[bytes], None]) -> None:
+    """Put a task into the queue; sent twice, the engine lets it start once."""
     record = {"v": 1} | {name: getattr(task, name) for name in _FIELDS}
-    payload = await pack(link, encode_json(record).encode("utf-8", "surrogatepass"))
-    headers = {"Nats-Msg-Id": f"{task.run}.{task.step}.{task.attempt}"}
-    return await link.request(f"tasks.{LABEL}.{task.run}.{task.step}", payload, headers)
+    payload = encode_json(record).encode("utf-8", "surrogatepass")
+    link.request(f"tasks.{LABEL}.{task.run}.{task.step}", payload, None, on_answer)
 
 
 class Delivery:
@@ -56,31 +53,31 @@ class Delivery:
 
     def __init__(self, link: Link, task: Task, reply: str) -> None:
         self._link = link
-        self._reply = reply
+        self.reply = reply
         self.task = task
 
     @property
     def redelivered(self) -> bool:
         """Whether it was in somebody's hands before: `$JS.ACK.<stream>.<consumer>.<deliveries>.…`."""
-        return self._reply.split(".")[4] != "1"
+        return self.reply.split(".")[4] != "1"
 
-    async def ack(self) -> None:
+    def ack(self) -> None:
         """It is done: the queue forgets it."""
-        await self._link.publish(self._reply, b"+ACK")
+        self._link.publish(self.reply, b"+ACK")
 
-    async def give_back(self, delay_s: float) -> None:
+    def give_back(self, delay_s: float) -> None:
         """Hand it out again, to anyone, after the delay."""
-        await self._link.publish(self._reply, b"-NAK " + json.dumps({"delay": max(0, int(delay_s * NS))}).encode())
+        self._link.publish(self.reply, b"-NAK " + json.dumps({"delay": max(0, int(delay_s * NS))}).encode())
 
-    async def hold(self) -> None:
+    def hold(self) -> None:
         """Say that it is being worked on, so that nobody else gets it."""
-        await self._link.publish(self._reply, b"+WPI")
+        self._link.publish(self.reply, b"+WPI")
 
 
 class Puller:
     """One standing pull request a free place; each brings one task or is renewed."""
 
-    def __init__(self, link: Link, take: Callable[[Delivery], Awaitable[None]]) -> None:
+    def __init__(self, link: Link, take: Callable[[Delivery], None]) -> None:
         self._link = link
         self._take = take
         self._inbox = f"_INBOX.{secrets.token_hex(8)}"
@@ -92,24 +89,24 @@ class Puller:
         await self._link.subscribe(self._inbox, self._got)
         self._link.on_connected(self._again)
         for _ in range(places):
-            await self.pull()
+            self.pull()
 
-    async def pull(self) -> None:
+    def pull(self) -> None:
         """Ask for one task."""
         self._standing += 1
-        await self._ask()
+        self._ask()
 
-    async def _ask(self) -> None:
-        await self._link.publish(f"$JS.API.CONSUMER.MSG.NEXT.TASKS.{LABEL}", self._request, reply=self._inbox)
+    def _ask(self) -> None:
+        self._link.publish(f"$JS.API.CONSUMER.MSG.NEXT.TASKS.{LABEL}", self._request, reply=self._inbox)
 
     async def _again(self) -> None:
         for _ in range(self._standing):
-            await self._ask()
+            self._ask()
 
-    async def _got(self, message: Message) -> None:
+    def _got(self, message: Message) -> None:
         if not message.reply.startswith("$JS.ACK."):
-            await self._ask()  # the request ran out, or the server asks to repeat it
+            self._ask()  # the request ran out, or the server asks to repeat it
             return
         self._standing -= 1
-        record = json.loads(await unpack(self._link, message.data))
-        await self._take(Delivery(self._link, Task(**{name: record[name] for name in _FIELDS}), message.reply))
+        record = json.loads(message.data)
+        self._take(Delivery(self._link, Task(**{name: record[name] for name in _FIELDS}), message.reply))

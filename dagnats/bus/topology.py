@@ -3,7 +3,7 @@
 | stream | holds | kept |
 | --- | --- | --- |
 | `HISTORY` | `history.<run>`: the journal, a commit a message | for good; a full disk refuses, nothing old is dropped |
-| `TASKS` | `tasks.<label>.<run>.<step>`: attempts for workers | until acknowledged |
+| `TASKS` | `tasks.<label>.<run>.<step>`: attempts for workers | until acknowledged; in memory, as the journal says which there must be |
 | `OUTPUT` | `output.<run>.<step>.<attempt>`: what steps print, in chunks | up to a bound; past it the rest is dropped and counted |
 """
 
@@ -31,7 +31,7 @@ STREAMS: tuple[dict[str, Any], ...] = (
         "subjects": ["tasks.>"],
         "retention": "workqueue",
         "discard": "new",
-        "storage": "file",
+        "storage": "memory",
         "num_replicas": 1,
     },
     {
@@ -53,13 +53,20 @@ def task_consumer(ack_wait_s: float) -> dict[str, Any]:
         "filter_subject": f"tasks.{LABEL}.>",
         "ack_policy": "explicit",
         "ack_wait": int(ack_wait_s * NS),
+        "mem_storage": True,
         "max_deliver": -1,
         "max_ack_pending": -1,  # attempts that wait for their time are pending, and may be many
     }
 
 
 async def set_up(link: Link, ack_wait_s: float = ACK_WAIT_S) -> None:
-    """Make what is not there yet: the streams at once, then what needs them."""
+    """Make what is not there yet, now and after each reconnect, as what is in memory goes with its server."""
+    await _set_up(link, ack_wait_s)
+    link.on_connected(lambda: _set_up(link, ack_wait_s))
+
+
+async def _set_up(link: Link, ack_wait_s: float) -> None:
+    """Make the streams at once, then what needs them."""
     await asyncio.gather(*(link.call(f"$JS.API.STREAM.CREATE.{stream['name']}", stream) for stream in STREAMS))
     consumer = {"stream_name": "TASKS", "config": task_consumer(ack_wait_s)}
     await link.call(f"$JS.API.CONSUMER.DURABLE.CREATE.TASKS.{LABEL}", consumer)

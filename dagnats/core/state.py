@@ -105,6 +105,7 @@ class StepState:
     open_needs: int
     status: Status = Status.PENDING
     attempt: int = 0
+    not_before: float | None = None
     worker: str | None = None
     outputs: Mapping[str, JSON] = field(default_factory=dict)
     exit_code: int | None = None
@@ -184,7 +185,7 @@ class RunState:
             self.finished = event
         else:
             self._step(event)
-        self.seq, self.at = event.seq, event.at
+        self.seq, self.at = event.seq, max(self.at, event.at)  # a start may be recorded after what came later
 
     def _cancel(self, event: CancelRequested) -> None:
         self.cancel = self.cancel or event
@@ -315,7 +316,7 @@ def _record(state: StepState, event: StepEvent) -> None:
     """Copy onto the step what later decisions and contexts read."""
     match event:
         case StepScheduled():
-            state.attempt, state.worker = event.attempt, None
+            state.attempt, state.not_before, state.worker = event.attempt, event.not_before, None
         case StepStarted():
             state.worker, state.started_at = event.worker, event.at
             state.first_started_at = event.at if state.first_started_at is None else state.first_started_at

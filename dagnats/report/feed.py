@@ -1,6 +1,9 @@
 """From the loop to whoever shows the run: events and output in one order, shown by a thread, so that a slow terminal never holds up the engine.
 
-Output waits when too much is unshown (`room`), as a pipe would; events never do.
+Output waits when too much is unshown (`room`), as a pipe would; events never do. The thread is woken at most every `PAUSE_S` unless much has come: two
+threads that wake each other for every event take more time from the loop than showing does.
+
+What an attempt prints may come before the event that it has started is stored: it is held back until then, so that the order is that of the journal.
 """
 
 import asyncio
@@ -9,9 +12,13 @@ import threading
 from collections.abc import Sequence
 from typing import Protocol
 
-from dagnats.core.events import AnyEvent
+from dagnats.core.events import AnyEvent, StepCancelled, StepFailed, StepStarted
 
 UNSHOWN_MAX_BYTES = 4 << 20
+PAUSE_S = 0.01
+AT_ONCE_BYTES = 256 << 10
+
+_Item = tuple[object, ...]
 
 
 class Reporter(Protocol):
@@ -38,7 +45,13 @@ class Feed:
 
     def __init__(self, reporters: Sequence[Reporter]) -> None:
         self._reporters = list(reporters)
-        self._items: queue.SimpleQueue[tuple[object, ...] | None] = queue.SimpleQueue()
+        self._batches: queue.SimpleQueue[list[_Item] | None] = queue.SimpleQueue()
+        self._batch: list[_Item] = []
+        self._batch_bytes = 0
+        self._handed_over_at = 0.0
+        self._timer: asyncio.TimerHandle | None = None
+        self._begun: dict[str, int] = {}  # the newest attempt of each step whose start was shown
+        self._early: dict[str, list[_Item]] = {}
         self._unshown = 0
         self._lock = threading.Lock()
         self._loop = asyncio.get_running_loop()
@@ -51,7 +64,22 @@ class Feed:
 
     def events(self, events: Sequence[AnyEvent]) -> None:
         """Show the events of a commit."""
-        self._items.put(("events", events))
+        begin = 0
+        for place, event in enumerate(events):
+            if not isinstance(event, StepStarted | StepFailed | StepCancelled):
+                continue
+            self._begun[event.step] = max(event.attempt, self._begun.get(event.step, 0))
+            early = self._early.pop(event.step, None)
+            if early is not None:
+                # after the start; before the end of what had begun and was never admitted
+                cut = place + isinstance(event, StepStarted)
+                if begin < cut:
+                    self._put(("events", events[begin:cut]))
+                for item in early:
+                    self._put(item)
+                begin = cut
+        if begin < len(events):
+            self._put(("events", events[begin:]))
 
     def output(self, step: str, attempt: int, stream: str, chunk: bytes) -> None:
         """Show a chunk of output."""
@@ -59,11 +87,35 @@ class Feed:
             self._unshown += len(chunk)
             if self._unshown > UNSHOWN_MAX_BYTES:
                 self._room.clear()
-        self._items.put(("output", step, attempt, stream, chunk))
+        item = ("output", step, attempt, stream, chunk)
+        if self._begun.get(step, 0) < attempt:
+            self._early.setdefault(step, []).append(item)
+        else:
+            self._put(item, len(chunk))
 
     def note(self, text: str) -> None:
         """Show a word of the program's own."""
-        self._items.put(("note", text))
+        self._put(("note", text))
+
+    def _put(self, item: _Item, size: int = 0) -> None:
+        self._batch.append(item)
+        self._batch_bytes += size
+        if self._batch_bytes > AT_ONCE_BYTES:
+            self._hand_over()
+        elif self._timer is None:
+            due = self._handed_over_at + PAUSE_S
+            if self._loop.time() < due:
+                self._timer = self._loop.call_at(due, self._hand_over)
+            else:
+                self._hand_over()
+
+    def _hand_over(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        batch, self._batch, self._batch_bytes = self._batch, [], 0
+        self._handed_over_at = self._loop.time()
+        self._batches.put(batch)
 
     async def room(self) -> None:
         """Wait while too much is unshown."""
@@ -72,16 +124,20 @@ class Feed:
     async def close(self) -> None:
         """Show what is left, and end. A second call does nothing."""
         if not self._closed.is_set():
-            self._items.put(None)
+            for early in self._early.values():
+                self._batch += early
+            self._early.clear()
+            self._hand_over()
+            self._batches.put(None)
         await self._closed.wait()
 
     def _show(self) -> None:
-        while (item := self._items.get()) is not None:
-            kind, *facts = item
-            self._tell(str(kind), *facts)
-            if kind == "output":
-                self._shown(len(facts[3]))  # type: ignore[arg-type]
-            if self._items.empty():
+        while (batch := self._batches.get()) is not None:
+            for kind, *facts in batch:
+                self._tell(str(kind), *facts)
+                if kind == "output":
+                    self._shown(len(facts[3]))  # type: ignore[arg-type]
+            if self._batches.empty():
                 self._tell("flush")
         self._tell("close")
         self._loop.call_soon_threadsafe(self._closed.set)

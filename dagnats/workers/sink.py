@@ -71,7 +71,7 @@ class OutputSink:
             await self._pump
         await self._write_held()
         if self.bytes > WAIT_FOR_STORE_BYTES:
-            await self._stream.settled()
+            await self._stream.settled(self._subject)
         return self._stream.dropped(self._subject)
 
     def _start_pump(self) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 
 from dagnats.bus.link import Link
 from dagnats.bus.output import OutputStream
-from dagnats.bus.reports import on_stop, refusal, send_report
+from dagnats.bus.reports import on_stop, send_report
 from dagnats.bus.tasks import Delivery, Puller, Task
 from dagnats.bus.topology import ACK_WAIT_S
 from dagnats.core.decide import Failed, Report, Started, Stopped, Succeeded
@@ -21,7 +21,7 @@ Key = tuple[str, str, int]
 
 
 class _Job:
-    """An attempt in this worker's hands."""
+    """An attempt in this worker's hands, from its claim to the engine's word on its end."""
 
     def __init__(self, delivery: Delivery) -> None:
         self.delivery = delivery
@@ -43,6 +43,7 @@ class Worker:
     ) -> None:
         self.name = f"worker-{secrets.token_hex(4)}"
         self._link = link
+        self._loop = asyncio.get_running_loop()
         self._actions = actions
         self._places = places
         self._watcher = watcher
@@ -76,34 +77,45 @@ class Worker:
         """Tell JetStream at a third of its patience what is being worked on."""
         while True:
             await asyncio.sleep(self._hold_every_s)
-            for job in list(self._jobs.values()):
-                await job.delivery.hold()
+            for job in self._jobs.values():
+                job.delivery.hold()
 
-    async def _order(self, run: str, step: str, attempt: int, kill: bool) -> None:
+    def _order(self, run: str, step: str, attempt: int, kill: bool) -> None:
         key = (run, step, attempt)
         if key in self._jobs:
             self._jobs[key].stop.order(kill=kill)
         else:
             self._orders[key] = kill  # it may come before its task
 
-    async def _take(self, delivery: Delivery) -> None:
+    def _take(self, delivery: Delivery) -> None:
         task = delivery.task
-        early_s = (task.not_before or 0.0) - time.time()
+        early_s = task.not_before - time.time() if task.not_before is not None else 0.0
         if early_s > 0:
-            await delivery.give_back(early_s)
-            await self._puller.pull()
+            delivery.give_back(early_s)
+            self._puller.pull()
             return
         key = (task.run, task.step, task.attempt)
         if key in self._done or key in self._jobs:
             # a restarted server may forget whom it gave what: what we have done or hold is not begun again
             if key in self._done:
-                await delivery.ack()
+                delivery.ack()
             else:
                 self._jobs[key].delivery = delivery
-            await self._puller.pull()
+            self._puller.pull()
             return
         self._jobs[key] = job = _Job(delivery)
-        carried = asyncio.create_task(self._carry_out(key, job))
+        if key in self._orders:
+            job.stop.order(kill=self._orders.pop(key))
+        claim = Started(step=task.step, attempt=task.attempt, worker=self.name)
+        send_report(self._link, task.run, claim, lambda refusal: self._claimed(key, job, refusal))
+
+    def _claimed(self, key: Key, job: _Job, refusal: str) -> None:
+        """The attempt may start, or nobody wants it."""
+        if refusal:
+            self._puller.pull()
+            self._ended(key, job, refusal)
+            return
+        carried = self._loop.create_task(self._carry_out(key, job))
         self._tasks.add(carried)
         carried.add_done_callback(self._carried)
 
@@ -113,28 +125,21 @@ class Worker:
             self._on_crash(error)
 
     async def _carry_out(self, key: Key, job: _Job) -> None:
-        task = job.delivery.task
-        if key in self._orders:
-            job.stop.order(kill=self._orders.pop(key))
-        claim = await send_report(self._link, task.run, Started(step=task.step, attempt=task.attempt, worker=self.name))
-        if job.delivery.redelivered:
-            # somebody else may still run it, which only the engine knows; else there is no need to wait for its answer
-            await asyncio.wait([claim])
-        claim.add_done_callback(lambda answer: _stop_if_refused(job, answer))
-        report = None if job.stop.ordered or _refused(claim) else await self._attempt(task, job.stop)
-        answer = None
-        if report is not None and not _refused(claim):
-            answer = await send_report(self._link, task.run, report)
-        await self._puller.pull()
-        await asyncio.wait([claim, answer] if answer is not None else [claim])
+        report = await self._attempt(job.delivery.task, job.stop)
+        self._puller.pull()
+        send_report(self._link, key[0], report, lambda refusal: self._ended(key, job, refusal), job.delivery.reply)
+
+    def _ended(self, key: Key, job: _Job, refusal: str) -> None:
+        """The end is stored, and the engine has taken the task from the queue; or nobody wants it."""
+        if refusal:
+            job.delivery.ack()
         self._done.add(key)
         del self._jobs[key]
-        await job.delivery.ack()
 
     async def _attempt(self, task: Task, stop: Stop) -> Report:
         sink = OutputSink(task, self._stream, self._watcher)
         try:
-            ended = await self._actions[task.kind].run(task, sink, stop)
+            ended = Ended(stopped=True) if stop.ordered else await self._actions[task.kind].run(task, sink, stop)
         except Exception as error:  # noqa: BLE001 - whatever breaks around a step must end it, not hang the run
             if isinstance(error, OSError) and error.errno == errno.ENOSPC and self._on_crash is not None:
                 self._on_crash(DiskFullError(f"disk full: {error.filename or 'no space for a step'}; free some space"))
@@ -143,15 +148,6 @@ class Worker:
             sink.put("err", f"dagnats: {ended.note}\n".encode())
         dropped = await sink.finish()
         return _report(task, self.name, ended, sink.bytes, dropped)
-
-
-def _refused(claim: asyncio.Future[bytes]) -> bool:
-    return claim.done() and not claim.cancelled() and refusal(claim.result()) != ""
-
-
-def _stop_if_refused(job: _Job, claim: asyncio.Future[bytes]) -> None:
-    if _refused(claim):
-        job.stop.order(kill=True)
 
 
 def _report(task: Task, worker: str, ended: Ended, printed: int, dropped: int) -> Report:

@@ -68,6 +68,19 @@ def started(directory="/", plan=None, **values):
     return RunStarted(seq=1, at=1.0, run=RUN, plan=plan, max_parallel=1, workspace=str(directory), **values)
 
 
+class Writer:
+    """A journal's writing end whose appends can be awaited."""
+
+    def __init__(self, link):
+        self.broken = asyncio.get_running_loop().create_future()
+        self._journal = Journal(link, RUN, self.broken.set_exception)
+
+    def append(self, events):
+        stored = asyncio.Event()
+        self._journal.append(events, stored.set)
+        return asyncio.create_task(stored.wait())
+
+
 def scheduled(seq):
     return StepScheduled(seq=seq, at=2.0, step="a", attempt=1)
 
@@ -79,10 +92,10 @@ async def stored(link):
 def test_a_journal_reads_back_as_it_was_written(tmp_path):
     async def work(bus):
         link = await bus.link()
-        journal = Journal(link, RUN)
+        journal = Writer(link)
         commits = [[started()], [scheduled(2)], [StepStarted(seq=3, at=3.0, step="a", attempt=1, worker="w")]]
-        for acknowledged in [await journal.append(commit) for commit in commits]:
-            await acknowledged
+        for commit in commits:
+            await journal.append(commit)
         assert await stored(await bus.link()) == commits
 
     on_bus(tmp_path, work)
@@ -125,17 +138,17 @@ def test_a_commit_whose_acknowledgement_was_lost_is_stored_once(tmp_path):
         link = Link()
         await link.connect(await proxy.start())
         bus.links.append(link)
-        journal = Journal(link, RUN)
-        await (await journal.append([started()]))
+        journal = Writer(link)
+        await journal.append([started()])
         proxy.deaf = True
-        acknowledged = await journal.append([scheduled(2)])
+        acknowledged = journal.append([scheduled(2)])
         while (await last_commit_id(observer, RUN))[1] < 2:
             pass
         assert not acknowledged.done()
         await link.client.close()
         await link.connect(bus.address)
         await acknowledged
-        await (await journal.append([StepStarted(seq=3, at=3.0, step="a", attempt=1, worker="w")]))
+        await journal.append([StepStarted(seq=3, at=3.0, step="a", attempt=1, worker="w")])
         assert [len(commit) for commit in await stored(observer)] == [1, 1, 1]
         await proxy.close()
 
@@ -145,10 +158,10 @@ def test_a_commit_whose_acknowledgement_was_lost_is_stored_once(tmp_path):
 def test_what_was_not_acknowledged_is_sent_again_after_a_reconnect(tmp_path):
     async def work(bus):
         link = await bus.link()
-        journal = Journal(link, RUN)
-        await (await journal.append([started()]))
+        journal = Writer(link)
+        await journal.append([started()])
         await link.client.close()
-        acknowledged = await journal.append([scheduled(2)])
+        acknowledged = journal.append([scheduled(2)])
         assert not acknowledged.done()
         await link.connect(bus.address)
         await acknowledged
@@ -159,12 +172,13 @@ def test_what_was_not_acknowledged_is_sent_again_after_a_reconnect(tmp_path):
 
 def test_a_second_writer_has_lost_and_changes_nothing(tmp_path):
     async def work(bus):
-        first, second = Journal(await bus.link(), RUN), Journal(await bus.link(), RUN)
-        await (await first.append([started()]))
-        acknowledged = await second.append([started(params={"from": "the other"})])
+        first, second = Writer(await bus.link()), Writer(await bus.link())
+        await first.append([started()])
+        acknowledged = second.append([started(params={"from": "the other"})])
         with pytest.raises(RunLostError, match="another engine"):
-            await acknowledged
-        await (await first.append([scheduled(2)]))
+            await second.broken
+        acknowledged.cancel()
+        await first.append([scheduled(2)])
         assert await stored(await bus.link()) == [[started()], [scheduled(2)]]
 
     on_bus(tmp_path, work)
@@ -174,9 +188,9 @@ def test_a_large_commit_travels_by_the_object_store(tmp_path):
     async def work(bus):
         link = await bus.link()
         event = started(params={"large": "x" * (COMMIT_MAX_BYTES + 1)})
-        journal = Journal(link, RUN)
-        await (await journal.append([event]))
-        await (await journal.append([scheduled(2)]))
+        journal = Writer(link)
+        await journal.append([event])
+        await journal.append([scheduled(2)])
         answer = await link.call("$JS.API.STREAM.MSG.GET.HISTORY", {"seq": 1})
         assert len(base64.b64decode(answer["message"]["data"])) < 1000
         assert await stored(await bus.link()) == [[event], [scheduled(2)]]
@@ -190,9 +204,9 @@ def test_a_large_commit_travels_by_the_object_store(tmp_path):
 def test_a_journal_with_a_gap_is_refused(tmp_path):
     async def work(bus):
         link = await bus.link()
-        journal = Journal(link, RUN)
+        journal = Writer(link)
         for events in ([started()], [scheduled(2)], [StepStarted(seq=3, at=3.0, step="a", attempt=1, worker="w")]):
-            await (await journal.append(events))
+            await journal.append(events)
         await link.call("$JS.API.STREAM.MSG.DELETE.HISTORY", {"seq": 2})
         with pytest.raises(JournalError, match="commit 2"):
             await stored(link)
@@ -259,7 +273,7 @@ def test_a_lost_worker_s_step_goes_to_another(tmp_path, ending):
         told = Told()
         plan = load("lost.yaml", LOST.encode())
         link = await bus.link()
-        engine = Engine(link, Journal(link, RUN), Dispatch({}, {}), told, started(tmp_path, plan))
+        engine = Engine(link, Dispatch({}, {}), told, started(tmp_path, plan))
         running = asyncio.create_task(engine.run())
         # one that is frozen goes on with the step and never tells the queue that it does
         patience_s = 1000.0 if ending == "frozen" else ACK_WAIT_S

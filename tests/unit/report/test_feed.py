@@ -2,7 +2,12 @@
 
 import asyncio
 
+from dagnats.core.events import StepCancelled, StepStarted, StepSucceeded
 from dagnats.report.feed import UNSHOWN_MAX_BYTES, Feed
+
+STARTED = StepStarted(seq=2, at=1.0, step="a", attempt=1, worker="w")
+SUCCEEDED = StepSucceeded(seq=3, at=2.0, step="a", attempt=1)
+CANCELLED = StepCancelled(seq=3, at=2.0, step="a", attempt=1)
 
 
 class Recorder:
@@ -34,7 +39,7 @@ class Recorder:
 def show(*reporters: Recorder) -> Feed:
     async def work() -> Feed:
         feed = Feed(reporters)
-        feed.events(())
+        feed.events((STARTED,))
         for _ in range(3):
             feed.output("a", 1, "out", b"x" * UNSHOWN_MAX_BYTES)
             await asyncio.wait_for(feed.room(), 10)
@@ -50,12 +55,50 @@ def test_everything_is_shown_in_order():
     recorder = Recorder()
     assert show(recorder).broken is None
     chunk = ("output", ("a", 1, "out", UNSHOWN_MAX_BYTES))
-    assert recorder.seen == [("events", ()), chunk, chunk, chunk, ("note", "done"), ("close", None)]
+    assert recorder.seen == [("events", (STARTED,)), chunk, chunk, chunk, ("note", "done"), ("close", None)]
 
 
 def test_a_reporter_that_breaks_is_left_out_and_the_others_go_on():
     broken, whole = Recorder("output"), Recorder()
     feed = show(broken, whole)
     assert str(feed.broken) == "a reporter broke"
-    assert broken.seen == [("events", ())]
+    assert broken.seen == [("events", (STARTED,))]
     assert [what for what, _ in whole.seen] == ["events", "output", "output", "output", "note", "close"]
+
+
+def shown(tell) -> list[tuple[str, object]]:
+    recorder = Recorder()
+
+    async def work() -> None:
+        feed = Feed([recorder])
+        tell(feed)
+        await asyncio.wait_for(feed.close(), 10)
+
+    asyncio.run(work())
+    return recorder.seen[:-1]
+
+
+def test_what_is_printed_before_the_start_is_stored_is_shown_between_start_and_end():
+    def tell(feed: Feed) -> None:
+        feed.output("a", 1, "out", b"early")
+        feed.events((STARTED, SUCCEEDED))
+
+    output = ("output", ("a", 1, "out", 5))
+    assert shown(tell) == [("events", (STARTED,)), output, ("events", (SUCCEEDED,))]
+
+
+def test_what_an_attempt_printed_that_was_never_admitted_is_shown_before_its_end_and_what_comes_later_after_it():
+    def tell(feed: Feed) -> None:
+        feed.output("a", 1, "out", b"early")
+        feed.events((CANCELLED,))
+        feed.output("a", 1, "out", b"late")
+
+    assert shown(tell) == [
+        ("output", ("a", 1, "out", 5)),
+        ("events", (CANCELLED,)),
+        ("output", ("a", 1, "out", 4)),
+    ]
+
+
+def test_what_waits_for_a_start_that_never_comes_is_shown_at_the_end():
+    assert shown(lambda feed: feed.output("a", 1, "out", b"early")) == [("output", ("a", 1, "out", 5))]
