@@ -56,7 +56,8 @@ class Dispatch:
     def task(self, state: RunState, step: Step, attempt: int, not_before: float | None) -> Task:
         """Give the task for an attempt. Raises EvaluationError where a template fails."""
         texts = [*step.env.values(), *(step.command or ()), step.run or "", step.working_dir or ""]
-        context = self._context(state, step, [text for text in texts if has_template(text)])
+        templates = [text for text in texts if has_template(text)]
+        context = self._context(state, step, templates) if templates else {}
         env = {**self._root(state), **{name: _text(text, context, f"env.{name}") for name, text in step.env.items()}}
         script, argv = step.run, None
         if script is not None and has_template(script):

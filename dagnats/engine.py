@@ -21,7 +21,7 @@ from dataclasses import dataclass, replace
 from typing import Protocol
 
 from dagnats.bus.journal import Journal
-from dagnats.bus.link import Link, checked
+from dagnats.bus.link import Link
 from dagnats.bus.reports import Told, answer, on_reports, order_stop
 from dagnats.bus.tasks import publish
 from dagnats.core.decide import EvaluationError, Failed, Report, Started, admit, decide
@@ -35,12 +35,12 @@ from dagnats.core.events import (
     StepFailed,
     StepScheduled,
 )
-from dagnats.core.state import RunState
+from dagnats.core.state import RunState, Status
 from dagnats.dispatch import Dispatch
-from dagnats.errors import DagnatsError
 
 EVENTS_A_COMMIT = 500
 CLAIM_S = 0.01  # what ends sooner needs no commit of its own for its start
+UNCLAIMED_S = 10.0  # a task that nobody claims for so long is sent again
 
 
 class Witness(Protocol):
@@ -83,10 +83,12 @@ class Engine:
         watchdog = None
         if self.state.plan.timeout_s is not None:
             watchdog = asyncio.get_running_loop().call_later(self.state.plan.timeout_s, self._timed_out)
+        sender = asyncio.create_task(self._send_unclaimed())
         try:
             self._commit([self.state.started, *self._decisions()], [])
             await self._ended
         finally:
+            sender.cancel()
             for timer in (watchdog, self._recording):
                 if timer is not None:
                     timer.cancel()
@@ -238,20 +240,24 @@ class Engine:
         except EvaluationError as error:
             self._caused(Failed(step=step.id, attempt=attempt, worker=None, reason=Reason.TEMPLATE, message=str(error)))
             return
-        publish(self._link, task, self._task_answered)
-
-    def _task_answered(self, data: bytes) -> None:
-        if b'"error"' in data:
-            try:
-                checked(data)
-            except DagnatsError as error:
-                self.crash(error)
+        publish(self._link, task)
 
     def _stop_running(self, *, kill: bool) -> None:
         for id_ in list(self.state.running):
             step = self.state.steps[id_]
             if not step.final or kill:
                 order_stop(self._link, self.state.run, id_, step.attempt, kill=kill)
+
+    async def _send_unclaimed(self) -> None:
+        """Send again what was in the queue at the last look and is there still: tasks are not acknowledged one by one."""
+        before: set[tuple[str, int]] = set()
+        while True:
+            await asyncio.sleep(UNCLAIMED_S)
+            waiting = {(id_, self.state.steps[id_].attempt) for id_ in self.state.dispatched if id_ not in self._claims}
+            now = {(id_, attempt) for id_, attempt in waiting if self.state.steps[id_].status is Status.QUEUED}
+            for id_, attempt in now & before:
+                self._send_task(id_, attempt, None)
+            before = now
 
     async def _act_again(self) -> None:
         """A server that was started again has lost the tasks and the orders: they follow once more from what is stored."""

@@ -3,7 +3,7 @@
     to the guardian                                            from it
     base(env)                                                  started(number, pid)
     spawn(number, argv, cwd, changes, count of fds)            failed(number, errno, "cwd" | "program")
-    stop(number, ladder)                                       exited(number, code | -signal | None, clean)
+    stop(number, ladder)                                       exited(number, pid, code | -signal | None, clean)
     finish(number)                                             finished(number, processes killed after the end)
 
 File descriptors travel beside the bytes of their `spawn`. Texts are bytes, as the system takes them.

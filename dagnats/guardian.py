@@ -34,11 +34,11 @@ else:
 FINISH_AFTER_S = 10.0
 GIVE_UP_S = 5.0  # a process that may not be killed (another user's) or can not be (waiting for a dead disk)
 SWEEP_S = 0.05
-NEWS_S = 0.05  # that something has started waits so long for more urgent news to go along with
+NEWS_S = 0.05  # what has ended by then was never said to have started
 EXEC_S = 0.05
 EXEC_TRIES = 50
 NOBODY = 0
-_RECEIVE_BYTES = 256 * 1024
+_RECEIVE_BYTES = 64 * 1024
 _ANCILLARY_BYTES = 256
 _CLOEXEC = getattr(_socket, "MSG_CMSG_CLOEXEC", 0)
 _DONTWAIT = _socket.MSG_DONTWAIT
@@ -76,7 +76,7 @@ class Keeper:
         self._fds: list[int] = []
         self._inbox = Frames()
         self._outbox = bytearray()
-        self._flush_at: float | None = None
+        self._news: dict[int, tuple[int, float]] = {}  # processes of which was not said yet that they started: pid, and when it will be
         self._children = proctree.OwnChildren()
         self._wake, writer = os.pipe()
         os.set_blocking(self._wake, False)
@@ -98,8 +98,7 @@ class Keeper:
                 return
             self._tick()
             self._flush()
-            blocked = self._outbox and self._flush_at is None
-            poll.modify(self._channel, select.POLLIN | (select.POLLOUT if blocked else 0))
+            poll.modify(self._channel, select.POLLIN | (select.POLLOUT if self._outbox else 0))
 
     def kill_everything(self) -> None:
         """Kill all that was ever started or adopted, and return when it is gone."""
@@ -152,7 +151,8 @@ class Keeper:
         self, number: int, argv: list[bytes], cwd: bytes, changes: dict[bytes, bytes | None], count: int
     ) -> None:
         fds, self._fds = self._fds[:count], self._fds[count:]
-        env = {name: value for name, value in (self._base | changes).items() if value is not None}
+        merged = self._base | changes
+        env = {name: value for name, value in merged.items() if value is not None}
         env[proctree.MARK] = self._outer + self._mark + str(number).encode()
         part = "cwd"
         try:
@@ -171,7 +171,7 @@ class Keeper:
             self._send("failed", number, getattr(error, "errno", errno.EINVAL), part)
         else:
             self._jobs[number] = self._mains[pid] = Job(number, pid)
-            self._send("started", number, pid, urgent=False)
+            self._news[number] = pid, time.monotonic() + NEWS_S
         finally:
             os.chdir("/")
             for fd in fds:
@@ -222,7 +222,8 @@ class Keeper:
 
     def _exited(self, job: Job, code: int) -> None:
         clean = not self._family(job)
-        self._send("exited", job.number, code, clean)
+        self._news.pop(job.number, None)
+        self._send("exited", job.number, job.pid, code, clean)
         if clean:
             self._forget(job)
         elif job.deadline is None:
@@ -284,7 +285,7 @@ class Keeper:
             self._conclude(job)
         elif job.give_up_at is not None and now >= job.give_up_at:
             if not job.ended:
-                self._send("exited", job.number, None, False)
+                self._send("exited", job.number, job.pid, None, False)
             self._conclude(job)
         else:
             if job.ended:
@@ -318,12 +319,13 @@ class Keeper:
 
     def _timeout_ms(self) -> int | None:
         deadlines = [job.deadline for job in self._jobs.values() if job.deadline is not None]
-        if self._flush_at is not None:
-            deadlines.append(self._flush_at)
+        deadlines += [at for _, at in self._news.values()]
         return max(0, int((min(deadlines) - time.monotonic()) * 1000) + 1) if deadlines else None
 
     def _tick(self) -> None:
         now = time.monotonic()
+        for number in [number for number, (_, at) in self._news.items() if at <= now]:
+            self._send("started", number, self._news.pop(number)[0])
         for job in [job for job in self._jobs.values() if job.deadline is not None and job.deadline <= now]:
             if job.give_up_at is not None:
                 self._sweep(job)
@@ -332,18 +334,11 @@ class Keeper:
             else:
                 self._kill(job)
 
-    def _send(self, *message: object, urgent: bool = True) -> None:
-        if urgent:
-            self._flush_at = None
-        elif not self._outbox:
-            self._flush_at = time.monotonic() + NEWS_S
+    def _send(self, *message: object) -> None:
         self._outbox += frame(*message)
 
     def _flush(self) -> None:
         """Never waits: a runner that does not read must not keep the guardian from its work."""
-        if self._flush_at is not None and time.monotonic() < self._flush_at:
-            return
-        self._flush_at = None
         while self._outbox:
             try:
                 del self._outbox[: self._channel.send(self._outbox, _DONTWAIT)]

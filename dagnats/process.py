@@ -176,8 +176,9 @@ class Process:
         self.pid = pid
         self._started.set(pid)
 
-    def on_exited(self, code: int | None, clean: bool) -> None:
+    def on_exited(self, pid: int, code: int | None, clean: bool) -> None:
         """Take the guardian's word that the main process ended, and whether anything is left of it."""
+        self.on_started(pid)
         self.ended_at = time.monotonic()
         self._exit.set(Exit() if code is None else Exit(code=code) if code >= 0 else Exit(signal=-code))
         if clean:

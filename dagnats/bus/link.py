@@ -179,6 +179,16 @@ class Link:
         else:
             self._send(token, request)
 
+    def send(self, subject: str, payload: bytes) -> None:
+        """Send once, as an object if it is large; it is lost if the connection is."""
+        if len(payload) > MESSAGE_MAX_BYTES:
+            self._in_background(self._send_stub(subject, payload))
+        else:
+            self.publish(subject, payload)
+
+    async def _send_stub(self, subject: str, payload: bytes) -> None:
+        self.publish(subject, await self._with_objects(lambda client: store(client, payload)))
+
     def flush(self) -> None:
         """Write what was sent now, not when the loop turns."""
         if self._client is not None:

@@ -1,7 +1,6 @@
 """What a worker says of an attempt, and what the engine orders: core NATS, answered or repeated until they are.
 
-The report of an end names its task as well, so that the engine takes it from the queue the moment the end is stored. JetStream confirms that to the
-worker, with the same empty answer that means "admitted".
+The report of an end names its task as well, so that the engine takes it from the queue the moment the end is stored.
 """
 
 import json
@@ -63,9 +62,8 @@ async def on_reports(link: Link, run: str, take: Callable[[Told], None]) -> None
 def answer(link: Link, told: Told, why_not: Refusal) -> None:
     """Tell the worker; it asks again if this is lost."""
     if told.task and not why_not:
-        link.publish(told.task, b"+ACK", told.reply, urgent=False)
-    else:
-        link.publish(told.reply, why_not.encode())
+        link.publish(told.task, b"+ACK", urgent=False)  # should it be lost, the worker knows what it has done
+    link.publish(told.reply, why_not.encode())
 
 
 def order_stop(link: Link, run: str, step: str, attempt: int, *, kill: bool) -> None:

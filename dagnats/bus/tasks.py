@@ -41,11 +41,11 @@ _FIELDS = (
 )  # fmt: skip
 
 
-def publish(link: Link, task: Task, on_answer: Callable[[bytes], None]) -> None:
-    """Put a task into the queue; sent twice, the engine lets it start once."""
+def publish(link: Link, task: Task) -> None:
+    """Put a task into the queue. It may be lost, and may be sent again: the engine lets an attempt start once."""
     record = {"v": 1} | {name: getattr(task, name) for name in _FIELDS}
     payload = encode_json(record).encode("utf-8", "surrogatepass")
-    link.request(f"tasks.{LABEL}.{task.run}.{task.step}", payload, None, on_answer)
+    link.send(f"tasks.{LABEL}.{task.run}.{task.step}", payload)
 
 
 class Delivery:

@@ -1,7 +1,6 @@
 """Shell steps: a script or a command as a process of its own, watched from outside."""
 
 import asyncio
-import contextlib
 import os
 import shutil
 from collections.abc import Sequence
@@ -50,20 +49,19 @@ class _Files:
                 file.write(text.encode("utf-8", "surrogateescape"))
 
     def read_outputs(self) -> bytes:
+        if not os.access(self.output, os.F_OK):
+            return b""
         try:
             descriptor = os.open(self.output, os.O_RDONLY | os.O_NONBLOCK)  # a pipe put in its place is not waited for
             with open(descriptor, "rb") as file:  # noqa: PTH123 - a descriptor
                 return file.read(OUTPUTS_MAX_BYTES + 1)
-        except FileNotFoundError:
-            return b""
         except OSError as error:
             raise OutputError(f"$DAGNATS_OUTPUT can not be read: {error.strerror}") from error
 
     def remove(self) -> None:
         for path in (self.output, self.script):
-            if path is not None:
-                with contextlib.suppress(FileNotFoundError):
-                    os.unlink(path)  # noqa: PTH108 - measured: a Path costs a short step as much as the call
+            if path is not None and os.access(path, os.F_OK):  # which is dear to find out by an exception
+                os.unlink(path)  # noqa: PTH108 - measured: a Path costs a short step as much as the call
 
 
 class _Watchdog:
