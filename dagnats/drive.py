@@ -84,7 +84,7 @@ class _Drive:
         for number in self._interrupts:
             self._cancel(number)
         kinds = actions(prepared.guardian, prepared.directory.scratch)
-        worker = Worker(link, kinds, prepared.max_parallel, self._feed, on_crash=engine.crash)
+        worker = Worker(link, kinds, 2 * prepared.max_parallel, self._feed, on_crash=engine.crash)
         await worker.start()
         try:
             state = await engine.run()

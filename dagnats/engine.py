@@ -7,7 +7,7 @@ the next one together. After a crash the same effects follow from the same event
 them by step and attempt.
 
 A task travels along with the commit that schedules it, and has no effect before that is stored: its worker asks whether it may start, by its claim, and
-is answered then. A claim is recorded by the next commit, or by one of its own when none follows at once.
+is answered once that is so and a place is free. That it started is recorded by the next commit, or by one of its own when none follows at once.
 
 Nothing here waits: each part is called by the one before it, so that a report which finds the engine idle is on its way to the journal at once.
 """
@@ -24,7 +24,7 @@ from dagnats.bus.journal import Journal
 from dagnats.bus.link import Link
 from dagnats.bus.reports import Told, answer, on_reports, order_stop
 from dagnats.bus.tasks import publish
-from dagnats.core.decide import EvaluationError, Failed, Report, Started, admit, decide
+from dagnats.core.decide import EvaluationError, Failed, Report, Started, Succeeded, admit, decide
 from dagnats.core.events import (
     AnyEvent,
     CancelledBy,
@@ -58,6 +58,14 @@ class _Commit:
     answers: Sequence[tuple[Told, str]] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class _Claim:
+    """An attempt was let start."""
+
+    started: Started
+    at: float
+
+
 class Engine:
     """Carries one run from its first event to its last."""
 
@@ -66,10 +74,13 @@ class Engine:
         self._journal = Journal(link, started.run, self.crash)
         self._dispatch = dispatch
         self._witness = witness
-        self._causes: deque[Told | Failed | CancelRequested] = deque()
+        self._causes: deque[Told | Failed | CancelRequested | _Claim] = deque()
+        self._is_due = False  # whether the causes ask for a commit now: what has only started can wait a little
         self._commits: deque[_Commit] = deque()  # the first is on its way
-        self._unstored: dict[str, list[Told]] = {}  # steps that those schedule, and the claims that wait for them
-        self._claims: dict[str, tuple[Started, float]] = {}  # by step: admissible, not recorded yet
+        self._unstored: set[str] = set()  # steps that those schedule
+        self._waiting: dict[str, Told] = {}  # by step: a claim that waits for its schedule to be stored, or for a place
+        self._claimed: set[str] = set()  # steps that were let start, which is among the causes
+        self._ending: set[str] = set()  # steps whose good end is among the causes, so that their places are free
         self._recording: asyncio.TimerHandle | None = None
         self._ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._error: BaseException | None = None
@@ -107,54 +118,88 @@ class Engine:
         self.cancel(CancelledBy.TIMEOUT, f"the run took longer than its timeout of {self.state.plan.timeout_s:g}s")
 
     def _reported(self, told: Told) -> None:
-        claim = told.report
-        if not isinstance(claim, Started) or not self._may_start(claim):
-            self._caused(told)
+        report = told.report
+        if isinstance(report, Started):
+            if self._may_claim(report, told):
+                self._waiting[report.step] = told
+                self._let_start()
+            else:
+                self._caused(told)
             return
-        self._claims[claim.step] = claim, time.time()
-        if self._recording is None:
-            self._recording = asyncio.get_running_loop().call_later(CLAIM_S, self._record_claims)
-        if claim.step in self._unstored:
-            self._unstored[claim.step].append(told)
+        if isinstance(report, Succeeded) and (report.step in self.state.running or report.step in self._claimed):
+            self._ending.add(report.step)  # a failure may mean that nothing else shall start
+        self._causes.append(told)
+        self._is_due = True
+        if self._let_start():
+            # what may start now does so first, and this is recorded a moment later
+            asyncio.get_running_loop().call_soon(self._consider_if_idle)
         else:
-            answer(self._link, told, "")
+            self._consider_if_idle()
 
-    def _may_start(self, claim: Started) -> bool:
-        """Whether the attempt waits for a worker, and this is the first to claim it."""
-        step = self.state.steps.get(claim.step)
-        waits = step is not None and claim.step in self.state.dispatched and claim.step not in self._claims
-        return waits and step is not None and step.attempt == claim.attempt
+    def _may_claim(self, claim: Started, told: Told) -> bool:
+        """Whether the attempt waits for a worker, and no other has claimed it."""
+        other = self._waiting.get(claim.step, told).reply != told.reply
+        return self.state.waits(claim.step, claim.attempt) and not other and claim.step not in self._claimed
+
+    def _let_start(self) -> bool:
+        """Answer the claims that wait, as far as there are places; true when one may start."""
+        places = self.state.started.max_parallel - len(self.state.running) - len(self._claimed) + len(self._ending)
+        before = len(self._claimed)
+        for step, told in list(self._waiting.items()):
+            if places <= 0 and self.state.cancel is None:
+                break
+            claim = told.report
+            if not isinstance(claim, Started) or not self.state.waits(step, claim.attempt):
+                del self._waiting[step]
+                answer(self._link, told, "the attempt is not wanted any more")
+            elif places > 0 and step not in self._unstored:
+                places -= 1
+                del self._waiting[step]
+                self._claimed.add(step)
+                self._causes.append(_Claim(claim, time.time()))
+                answer(self._link, told, "")
+        if self._claimed and self._recording is None:
+            self._recording = asyncio.get_running_loop().call_later(CLAIM_S, self._record_claims)
+        return len(self._claimed) > before
 
     def _record_claims(self) -> None:
         self._recording = None
-        if self._claims and not self._commits:
-            self._consider()
+        self._is_due = self._is_due or bool(self._claimed)
+        self._consider_if_idle()
 
     def _caused(self, cause: Told | Failed | CancelRequested) -> None:
         self._causes.append(cause)
-        if not self._commits:
+        self._is_due = True
+        self._consider_if_idle()
+
+    def _consider_if_idle(self) -> None:
+        if self._is_due and not self._commits:
             self._consider()
 
     def _consider(self) -> None:
         """Admit what was reported and asked for; what it makes happen and what follows from that become one commit."""
         events: list[AnyEvent] = []
         answers: list[tuple[Told, str]] = []
-        claims, self._claims = self._claims, {}
-        for claim, at in claims.values():
-            self._admit(claim, at, events)
+        self._is_due = False
+        self._ending.clear()
+        self._claimed.clear()
         while self._causes:
             cause = self._causes.popleft()
-            if isinstance(cause, CancelRequested):
-                self._apply(self._admit_cancel(cause), events)
-            elif isinstance(cause, Failed):
-                self._admit(cause, time.time(), events)
-            else:
-                answers.append((cause, self._admit(cause.report, time.time(), events)))
+            match cause:
+                case CancelRequested():
+                    self._apply(self._admit_cancel(cause), events)
+                case Told():
+                    answers.append((cause, self._admit(cause.report, time.time(), events)))
+                case _Claim():
+                    self._admit(cause.started, cause.at, events)
+                case Failed():
+                    self._admit(cause, time.time(), events)
         events += self._decisions()
         if events:
             self._commit(events, answers)
         else:
             self._answer(answers)
+        self._let_start()
 
     def _admit(self, report: Report, at: float, events: list[AnyEvent]) -> str:
         """Admit a report; gives why not, or ""."""
@@ -195,7 +240,7 @@ class Engine:
         self._journal.append(events, self._stored)
         for event in events:
             if isinstance(event, StepScheduled):
-                self._unstored[event.step] = []
+                self._unstored.add(event.step)
                 self._send_task(event.step, event.attempt, event.not_before)
         self._link.flush()
 
@@ -207,10 +252,11 @@ class Engine:
             self._act(event)
         self._answer(commit.answers)
         self._commits.popleft()
+        self._let_start()
         if self._commits:
             self._append()
-        elif self._causes or (self._claims and self._recording is None):
-            self._consider()
+        else:
+            self._consider_if_idle()
         if self.state.finished is not None and not self._commits and not self._ended.done():
             self._ended.set_result(None)
 
@@ -222,8 +268,7 @@ class Engine:
         """Do what one event asks for. Doing it twice is harmless."""
         match event:
             case StepScheduled():
-                for told in self._unstored.pop(event.step, ()):
-                    answer(self._link, told, "")
+                self._unstored.discard(event.step)
             case CancelRequested():
                 self._stop_running(kill=event.force)
             case StepCancelled() if event.attempt > 0:
@@ -253,7 +298,11 @@ class Engine:
         before: set[tuple[str, int]] = set()
         while True:
             await asyncio.sleep(UNCLAIMED_S)
-            waiting = {(id_, self.state.steps[id_].attempt) for id_ in self.state.dispatched if id_ not in self._claims}
+            waiting = {
+                (id_, self.state.steps[id_].attempt)
+                for id_ in self.state.dispatched
+                if id_ not in self._claimed and id_ not in self._waiting
+            }
             now = {(id_, attempt) for id_, attempt in waiting if self.state.steps[id_].status is Status.QUEUED}
             for id_, attempt in now & before:
                 self._send_task(id_, attempt, None)

@@ -76,7 +76,9 @@ class Keeper:
         self._fds: list[int] = []
         self._inbox = Frames()
         self._outbox = bytearray()
-        self._news: dict[int, tuple[int, float]] = {}  # processes of which was not said yet that they started: pid, and when it will be
+        self._news: dict[
+            int, tuple[int, float]
+        ] = {}  # processes of which was not said yet that they started: pid, and when it will be
         self._children = proctree.OwnChildren()
         self._wake, writer = os.pipe()
         os.set_blocking(self._wake, False)

@@ -54,6 +54,7 @@ class _Request:
     headers: dict[str, str] | None
     on_answer: Answer
     first_at: float
+    here: bool = False  # handed over in this process, which loses nothing
     sent_at: float = field(default=0.0)
 
 
@@ -118,7 +119,8 @@ class Link:
         for restore in self._restored:
             await restore()
         for token, request in list(self._requests.items()):
-            self._send(token, request)
+            if not request.here:
+                self._send(token, request)
 
     async def _unless_lost(self, work: Coroutine[Any, Any, None]) -> bool:
         """Do the work; false if the connection is lost meanwhile, as then no answer comes."""
@@ -170,7 +172,7 @@ class Link:
         token = f"{self._inbox}.{next(self._numbers)}"
         here = self._here.get(subject)
         large = len(payload) > limit_bytes and here is None
-        request = _Request(subject, None if large else payload, headers, on_answer, self._loop.time())
+        request = _Request(subject, None if large else payload, headers, on_answer, self._loop.time(), here is not None)
         self._requests[token] = request
         if here is not None:
             self._hand_over(here, Message(subject, token, payload))
@@ -210,7 +212,7 @@ class Link:
 
     def overdue_s(self) -> float:
         """How long the oldest request waits for its answer, in seconds of this connection."""
-        oldest = next(iter(self._requests.values()), None)
+        oldest = next((request for request in self._requests.values() if not request.here), None)
         return 0.0 if oldest is None else self._loop.time() - max(oldest.first_at, self._connected_at)
 
     async def settled(self) -> None:
@@ -271,7 +273,7 @@ class Link:
             await asyncio.sleep(TICK_S)
             late = self._loop.time() - ANSWER_OVERDUE_S
             for token, request in list(self._requests.items()):
-                if request.sent_at < late and token in self._requests:
+                if not request.here and request.sent_at < late and token in self._requests:
                     self._send(token, request)
 
     def _in_background(self, work: Coroutine[Any, Any, None]) -> None:

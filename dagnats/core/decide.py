@@ -42,7 +42,8 @@ class Evaluator(Protocol):
 def decide(state: RunState, evaluator: Evaluator) -> AnyEvent | None:  # noqa: PLR0911 - one return a decision
     """Give the next decision that follows from the state, or None when the next word is someone else's.
 
-    Call it again after applying what it gave, until it gives None.
+    Call it again after applying what it gave, until it gives None. As many attempts may wait in the queue as may run, so that whoever has a place free
+    need not wait for a decision; that no more of them run is for the engine, which lets them start.
     """
     if state.finished is not None:
         return None
@@ -54,7 +55,7 @@ def decide(state: RunState, evaluator: Evaluator) -> AnyEvent | None:  # noqa: P
         return CancelRequested(
             seq=state.seq + 1, at=state.at, by=CancelledBy.FAIL_FAST, why="a step failed and fail_fast is set"
         )
-    if state.ready and (state.forced or len(state.running) + state.queued < state.started.max_parallel):
+    if state.ready and (state.forced or len(state.running) + state.queued < 2 * state.started.max_parallel):
         return _judge(state, state.steps[state.ready[0]], evaluator)
     if state.open_steps == 0 and state.open_final_steps == 0:
         outputs, notes = evaluator.outputs(state)

@@ -155,6 +155,10 @@ class RunState:
         self.forced = False
         self.finished: RunFinished | None = None
 
+    def waits(self, step: str, attempt: int) -> bool:
+        """Whether the attempt has a task and no worker yet."""
+        return step in self.dispatched and self.steps[step].attempt == attempt
+
     @property
     def in_finally(self) -> bool:
         """Whether all steps of `steps` have ended."""

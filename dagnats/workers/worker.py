@@ -29,7 +29,7 @@ class _Job:
 
 
 class Worker:
-    """Runs as many attempts at once as it has places."""
+    """Takes as many tasks at once as it has places, runs those that the engine lets start, and holds the others."""
 
     def __init__(
         self,

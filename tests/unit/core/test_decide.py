@@ -24,13 +24,13 @@ def test_diamond_joins_when_both_sides_ended():
     assert run.run("join")[-1] == "finish succeeded"
 
 
-def test_max_parallel_is_a_bound_and_the_order_is_the_file_s():
-    run = Playbook(plan(step("a"), step("b"), step("c"), step("d")), max_parallel=2)
-    assert run.first == ["schedule a", "schedule b"]
+def test_as_many_wait_in_the_queue_as_may_run_and_the_order_is_the_file_s():
+    run = Playbook(plan(*(step(id_) for id_ in "abcdef")), max_parallel=2)
+    assert run.first == ["schedule a", "schedule b", "schedule c", "schedule d"]
     assert run.start("b") == ["start b"]
     assert run.start("a") == ["start a"]
-    assert run.succeed("b") == ["succeed b", "schedule c"]
-    assert run.succeed("a") == ["succeed a", "schedule d"]
+    assert run.succeed("b") == ["succeed b", "schedule e"]
+    assert run.succeed("a") == ["succeed a", "schedule f"]
 
 
 def test_failure_blocks_all_behind_it_and_names_the_one_that_failed():
@@ -184,10 +184,10 @@ def test_cancel_of_a_queued_step(by: CancelledBy, outcome: str):
 
 @pytest.mark.parametrize("when", [None, "true", "success()"])
 def test_cancelled_run_begins_no_step_that_asks_for_success(when: str | None):
-    run = Playbook(plan(step("a"), step("b", when=when)), max_parallel=1)
+    run = Playbook(plan(step("a"), step("queued"), step("b", when=when)), max_parallel=1)
     run.start("a")
-    assert run.cancel() == ["cancel run by signal"]
-    assert run.succeed("a") == ["succeed a", "cancel b", "finish cancelled"]
+    assert run.cancel() == ["cancel run by signal", "cancel queued", "cancel b"]
+    assert run.succeed("a") == ["succeed a", "finish cancelled"]
 
 
 def test_cancel_of_a_running_step_waits_for_its_worker():

@@ -89,10 +89,12 @@ def test_chance_of_the_failure_decides_the_delay_of_the_retry():
 
 
 def test_waiting_attempt_takes_no_place():
-    run = Playbook(plan(step("a", retry=Retry(max_attempts=2, initial_delay_s=9.0)), step("b")), max_parallel=1)
-    assert run.first == ["schedule a"]
-    run.start("a")
-    assert run.fail("a") == ["fail a exit", "schedule a 2 after 9s", "schedule b"]
+    run = Playbook(
+        plan(step("a", retry=Retry(max_attempts=2, initial_delay_s=9.0)), *(step(id_) for id_ in "bcd")), max_parallel=1
+    )
+    assert run.first == ["schedule a", "schedule b"]
+    assert run.start("a") == ["start a"]
+    assert run.fail("a") == ["fail a exit", "schedule a 2 after 9s", "schedule c"]
 
 
 @pytest.mark.parametrize(

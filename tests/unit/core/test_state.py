@@ -27,8 +27,8 @@ LATER = Retry(max_attempts=2, initial_delay_s=60.0)
 
 
 def pending() -> Playbook:
-    """The step `x` could run, but has no place."""
-    return Playbook(plan(step("busy"), step("x"), step("after", "x")), max_parallel=1)
+    """The step `x` could run, but has no place, not even in the queue."""
+    return Playbook(plan(step("busy"), step("next"), step("x"), step("after", "x")), max_parallel=1)
 
 
 def queued() -> Playbook:
@@ -112,7 +112,7 @@ def test_event_outside_the_table_names_state_and_event(status: Status, kind: typ
 def open_step(status: Status, **more: Any) -> Playbook:
     """`x` in a status that is not the last, with the retry policy and so on that a case asks for."""
     if status is Status.PENDING:
-        return Playbook(plan(step("busy"), step("x", **more)), max_parallel=1)
+        return Playbook(plan(step("busy"), step("next"), step("x", **more)), max_parallel=1)
     run = Playbook(plan(step("x", **{"retry": LATER, **more} if status is Status.WAITING else more)))
     if status is not Status.QUEUED:
         run.start("x")
