@@ -1,28 +1,16 @@
 """From a state to what a step needs: contexts for its templates, the truth of its `if`, and the task that asks for an attempt."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from dagnats.bus.tasks import Task
-from dagnats.core.codec import encode_json
 from dagnats.core.decide import EvaluationError
 from dagnats.core.pipeline import JSON, Step
-from dagnats.core.state import TERMINAL, RunState
-from dagnats.core.text import has_template
+from dagnats.core.state import TERMINAL, RunState, StepState
+from dagnats.core.text import encode_json, has_template
 
-
-def text_of(value: JSON) -> str:
-    """Give a value as text, the way templates print it."""
-    match value:
-        case None:
-            return ""
-        case bool():
-            return "true" if value else "false"
-        case str():
-            return value
-        case _:
-            return encode_json(value)
+SHOWN = 60
 
 
 class Dispatch:
@@ -41,6 +29,17 @@ class Dispatch:
             return functions[name]()
         context = self._context(state, step, [expression], expression=True)
         return bool(guarded("if", lambda template: template.evaluate(expression, context, functions)))
+
+    def items(self, state: RunState, step: Step) -> Sequence[JSON]:
+        """The list over which the step fans out. Raises EvaluationError, also when it is no list."""
+        given = step.fan_out.items if step.fan_out is not None else None
+        if not isinstance(given, str):
+            return [self._value(state, item, "foreach", step) for item in given or ()]
+        context = self._context(state, step, [given], expression=True)
+        found = guarded("foreach", lambda template: template.evaluate(given, context, {}))
+        if not isinstance(found, list):
+            raise EvaluationError(f"foreach: expected a list, got {_shown(found)}")
+        return found
 
     def outputs(self, state: RunState) -> tuple[Mapping[str, JSON], Mapping[str, str]]:
         """The run's outputs; one that can not be rendered is null and has a note why."""
@@ -95,15 +94,15 @@ class Dispatch:
             self._root_env = {name: _text(text, context, f"env.{name}") for name, text in state.plan.env.items()}
         return self._root_env
 
-    def _value(self, state: RunState, value: JSON, where: str) -> JSON:
+    def _value(self, state: RunState, value: JSON, where: str, step: Step | None = None) -> JSON:
         match value:
             case str() if has_template(value):
-                context = self._context(state, None, [value])
+                context = self._context(state, step, [value])
                 return guarded(where, lambda template: template.render(value, context))
-            case list():
-                return [self._value(state, item, where) for item in value]
+            case list() | tuple():
+                return [self._value(state, item, where, step) for item in value]
             case dict():
-                return {key: self._value(state, item, where) for key, item in value.items()}
+                return {key: self._value(state, item, where, step) for key, item in value.items()}
             case _:
                 return value
 
@@ -112,11 +111,14 @@ class Dispatch:
     ) -> dict[str, JSON]:
         started = state.started
         run: dict[str, JSON] = {"id": state.run}
+        own: dict[str, JSON] = {}
         if step is not None:
             run["attempt"] = max(1, state.steps[step.id].attempt)
+            own = _own_context(state, state.steps[step.id])
         if state.in_finally:
             run["outcome"] = str(state.outcome)
         return {
+            **own,
             "params": started.params,
             "vars": started.vars,
             "env": started.env,
@@ -153,7 +155,31 @@ def _references(text: str, expression: bool) -> Iterable[Any]:
 def _step_context(state: RunState, id_: str) -> dict[str, JSON]:
     step = state.steps[id_]
     ended = step.status in TERMINAL
-    return {"outputs": dict(step.outputs), "status": str(step.status), "exit_code": step.exit_code if ended else None}
+    context: dict[str, JSON] = {
+        "outputs": dict(step.outputs),
+        "status": str(step.status),
+        "exit_code": step.exit_code if ended else None,
+    }
+    if step.expands:
+        each = step.instances.ids if step.instances is not None else ()
+        cells = {state.steps[one].label: _step_context(state, one) for one in each}
+        context |= {"outputs": [cell["outputs"] for cell in cells.values()], "cells": cells}
+    return context
+
+
+def _own_context(state: RunState, own: StepState) -> dict[str, JSON]:
+    """What only this step sees: the values of its instance, and the failure that it handles."""
+    context: dict[str, JSON] = {}
+    if own.parent is not None and (fan_out := state.steps[own.parent].step.fan_out) is not None:
+        context["matrix" if fan_out.is_matrix else fan_out.name] = own.value
+    if own.step.handles is not None and (failure := state.steps[own.step.handles].failure) is not None:
+        context["failed"] = {"step": failure.step, "error": failure.message, "exit_code": failure.exit_code}
+    return context
+
+
+def _shown(value: JSON) -> str:
+    text = encode_json(value)
+    return text if len(text) <= SHOWN else text[:SHOWN] + "…"
 
 
 def _status_functions(state: RunState, step: Step) -> dict[str, Callable[[], bool]]:

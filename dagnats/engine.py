@@ -270,7 +270,7 @@ class Engine:
             case StepScheduled():
                 self._unstored.discard(event.step)
             case CancelRequested():
-                self._stop_running(kill=event.force)
+                self._stop_running(kill=event.force, of=event.step)
             case StepCancelled() if event.attempt > 0:
                 order_stop(self._link, self.state.run, event.step, event.attempt, kill=False)
             case StepFailed(reason=Reason.LOST):
@@ -287,10 +287,11 @@ class Engine:
             return
         publish(self._link, task)
 
-    def _stop_running(self, *, kill: bool) -> None:
+    def _stop_running(self, *, kill: bool, of: str | None = None) -> None:
+        """Order what runs to stop; `of` names the step whose instances are meant."""
         for id_ in list(self.state.running):
             step = self.state.steps[id_]
-            if not step.final or kill:
+            if (step.parent == of) if of is not None else (not step.final or kill):
                 order_stop(self._link, self.state.run, id_, step.attempt, kill=kill)
 
     async def _send_unclaimed(self) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 from dagnats.bus.link import Link, Message
 from dagnats.bus.topology import LABEL, NS
-from dagnats.core.codec import encode_json
+from dagnats.core.text import encode_json, token
 
 PULL_EXPIRES_S = 300
 
@@ -45,7 +45,7 @@ def publish(link: Link, task: Task) -> None:
     """Put a task into the queue. It may be lost, and may be sent again: the engine lets an attempt start once."""
     record = {"v": 1} | {name: getattr(task, name) for name in _FIELDS}
     payload = encode_json(record).encode("utf-8", "surrogatepass")
-    link.send(f"tasks.{LABEL}.{task.run}.{task.step}", payload)
+    link.send(f"tasks.{LABEL}.{task.run}.{token(task.step)}", payload)
 
 
 class Delivery:

@@ -7,7 +7,13 @@ from dagnats.definition.problems import Problems, quoted
 from dagnats.definition.words import suggest
 
 ROOTS = ("params", "vars", "env", "pipeline", "run", "steps")
-LATER = frozenset(["git", "matrix", "item", "secrets", "failed"])
+LATER = frozenset(["git", "secrets"])
+ELSEWHERE = {
+    "matrix": "it is known in a step that has a `matrix`",
+    "item": "it is known in a step that has a `foreach`",
+    "failed": "it is known in steps of `on_failure`",
+}
+FAILED_FIELDS = ("step", "error", "exit_code")
 PIPELINE_FIELDS = ("name", "dir", "file")
 STEP_FIELDS = ("outputs", "status", "exit_code")
 IN_PIPELINE = ("params", "vars", "env", "pipeline")
@@ -18,7 +24,8 @@ class Scope:
     """The place of a template: how messages call it, and the roots that are known there.
 
     `step` is the step in which it stands, and `last` says that this one is of `finally`. In `outputs` of the pipeline every step has
-    ended, so that `any_step` may be named. `until` bounds `vars` to those above.
+    ended, so that `any_step` may be named. `until` bounds `vars` to those above. `own` are the names of an instance's values, and `axes` those of a matrix.
+    A step that `handles` a failure stands in for the one that failed, and knows its results too.
     """
 
     place: str
@@ -28,6 +35,9 @@ class Scope:
     last: bool = False
     any_step: bool = False
     until: int | None = None
+    own: tuple[str, ...] = ()
+    axes: frozenset[str] = frozenset()
+    handles: bool = False
 
 
 @dataclass(slots=True)
@@ -54,6 +64,10 @@ class Names:
     def judge(self, path: tuple[str, ...], scope: Scope) -> Finding | None:
         """Say what is wrong with a reference, if anything is."""
         root = path[0]
+        if root in scope.own:
+            return self._field("matrix", path[1:], tuple(sorted(scope.axes))) if root == "matrix" else None
+        if root == "failed" and scope.handles:
+            return self._field("failed", path[1:], FAILED_FIELDS)
         if root not in scope.roots:
             return self._unknown_root(root, scope)
         rules = {
@@ -69,6 +83,8 @@ class Names:
     def _unknown_root(self, root: str, scope: Scope) -> Finding:
         if root in LATER:
             return Finding(f"{quoted(root)} is not supported by this version")
+        if root in ELSEWHERE:
+            return Finding(f"{quoted(root)} is not known in {scope.place}", ELSEWHERE[root])
         if root in ROOTS:
             return Finding(f"{quoted(root)} is not known in {scope.place}", f"known there: {', '.join(scope.roots)}")
         for group, names in (("params", self.params), ("vars", self.vars)):
@@ -124,7 +140,16 @@ class Names:
         name = path[1]
         if name not in self.main and name not in self.last:
             return self._unknown_step(name)
-        return self._unneeded(name, scope) or self._field(f"steps.{name}", path[2:], STEP_FIELDS)
+        return self._unneeded(name, scope) or self._of_step(name, path[2:])
+
+    def _of_step(self, name: str, rest: tuple[str, ...]) -> Finding | None:
+        one = self.main.get(name) or self.last[name]
+        if not ({"matrix", "foreach"} & one.node.fields().keys()):
+            return self._field(f"steps.{name}", rest, STEP_FIELDS)
+        if len(rest) > 1 and rest[0] == "outputs":
+            hint = f"write `steps.{name}.outputs[0].{rest[1]}`, or `steps.{name}.cells['…'].outputs.{rest[1]}`"
+            return Finding(f"{quoted(f'steps.{name}.outputs')} is a list, as {quoted(name)} runs several times", hint)
+        return self._field(f"steps.{name}", rest, (*STEP_FIELDS, "cells"))
 
     def _unknown_step(self, name: str) -> Finding:
         return Finding(f"there is no step {quoted(name)}", suggest(name, [*self.main, *self.last], self.problems))
@@ -132,6 +157,8 @@ class Names:
     def _unneeded(self, name: str, scope: Scope) -> Finding | None:
         step = scope.step
         if step is None or (scope.last and name in self.main):
+            return None
+        if name == step.id and scope.handles:
             return None
         if name == step.id:
             return Finding(f"step {quoted(name)} uses its own results", "they are known when it has ended")

@@ -13,7 +13,7 @@ def _by_word(hints: dict[str, str]) -> dict[str, str]:
     return {word: hint for hint, words in hints.items() for word in words.split()}
 
 
-LATER_STEP = """image container matrix foreach as artifacts mutex on_failure once type duration signal pipeline params agent
+LATER_STEP = """image container artifacts once type duration signal pipeline params agent
 provider model base_url api_key_env system prompt context tools loop budget output_schema checks temperature reasoning
 max_output_tokens observation_max_bytes sandbox network protect price"""
 UNSUPPORTED: dict[str, frozenset[str]] = {
@@ -39,7 +39,10 @@ STEP_WORDS = _by_word({
     "actions of other systems can not be used; write what they do as `run`": "uses with plugin",
     "steps do not nest; write one list and `needs`": "steps",
     "steps run on this machine; remove the line": "runs_on",
-    "`matrix` is not supported by this version": "strategy",
+    "did you mean `matrix`?": "strategy parallel",
+    "did you mean `foreach`?": "for with_items loop_over each",
+    "did you mean `on_failure`?": "on_error catch rescue",
+    "did you mean `mutex`?": "lock resource_group concurrency",
     STAGES: "stage",
 })  # fmt: skip
 FOREIGN: dict[str, dict[str, str]] = {
@@ -73,6 +76,7 @@ FOREIGN: dict[str, dict[str, str]] = {
         "did you mean `minimum`?": "min",
         "did you mean `maximum`?": "max",
     }),
+    "foreach": _by_word({"did you mean `items`?": "in list var of", "did you mean `as`?": "item name"}),
     "need": _by_word({"did you mean `step`?": "id job name task", "did you mean `optional`?": "required"}),
     "output": _by_word({"an output has no default; a step writes it or not": "default"}),
 }  # fmt: skip

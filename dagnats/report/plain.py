@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dagnats.core.events import AnyEvent, RunStarted, StepFailed
 from dagnats.core.state import TERMINAL, RunState, Status
 from dagnats.report.style import Style
-from dagnats.report.view import TAIL_LINES, event_line, recap
+from dagnats.report.view import TAIL_LINES, event_line, group_line, recap
 
 LINE_MAX_BYTES = 64 << 10  # a longer one is broken on the screen; the stream keeps it whole
 TAIL_MAX_BYTES = 64 << 10
@@ -141,11 +141,12 @@ class Prefixed:
                 self._end_lines(step.step.id)
             self._tails.event(event, status)
             line = None if self._quiet else event_line(state, event, self._style, verbose=self._verbose)
-            if line is not None:
-                self._console.say(line)
+            for said in (line, None if self._quiet else group_line(state, event, self._style)):
+                if said is not None:
+                    self._console.say(said)
 
     def _begin(self, event: RunStarted) -> None:
-        steps = (*event.plan.steps, *event.plan.finally_steps)
+        steps = [step for step in (*event.plan.steps, *event.plan.finally_steps) if step.handles is None]
         self._width = min(PREFIX_MAX_WIDTH, max(len(step.id) for step in steps))
         if not self._quiet:
             title = f"{event.plan.name}: {len(steps)} step{'s' if len(steps) != 1 else ''}, run {event.run}"

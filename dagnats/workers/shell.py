@@ -8,6 +8,7 @@ from pathlib import Path
 
 from dagnats.bus.tasks import Task
 from dagnats.core.events import Reason
+from dagnats.core.text import token
 from dagnats.pipes import Stream, drain
 from dagnats.process import DEFAULT_LADDER, KILL_LADDER, Exit, Guardian, GuardianDied, Process, SpawnError
 from dagnats.workers.action import Ended, Failure, Sink, Stop
@@ -37,7 +38,7 @@ class _Files:
     """The files of one attempt: its script and what it writes for the engine. 0600, in a 0700 directory, gone with the attempt."""
 
     def __init__(self, directory: Path, task: Task) -> None:
-        name = f"{directory}/{task.step}.{task.attempt}"
+        name = f"{directory}/{token(task.step)}.{task.attempt}"
         self.output = f"{name}.outputs"
         self.script: str | None = None
         if task.script is not None:
