@@ -37,7 +37,7 @@ def run(request: Request) -> int:
 
         state = drive(Prepared(request, plan, params, workspace, directory, guardian, server))
     except UsageError:
-        directory.ephemeral = True  # refused at the last moment: there is no run to keep
+        directory.refuse()
         raise
     finally:
         directory.close()
