@@ -83,7 +83,7 @@ class Engine:
         self._ending: set[str] = set()  # steps whose good end is among the causes, so that their places are free
         self._recording: asyncio.TimerHandle | None = None
         self._ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._error: BaseException | None = None
+        self._broken = False
         self.state = RunState(started)
 
     async def run(self) -> RunState:
@@ -110,8 +110,9 @@ class Engine:
         self._caused(CancelRequested(seq=0, at=0.0, by=by, why=why, signal=signal, force=force))
 
     def crash(self, error: BaseException | None) -> None:
-        """End the run with an error of the engine's surroundings."""
+        """End the run with an error of the engine's surroundings. Nothing is decided any more: the journal ends before what broke."""
         if error is not None and not self._ended.done():
+            self._broken = True
             self._ended.set_exception(error)
 
     def _timed_out(self) -> None:
@@ -173,7 +174,7 @@ class Engine:
         self._consider_if_idle()
 
     def _consider_if_idle(self) -> None:
-        if self._is_due and not self._commits:
+        if self._is_due and not self._commits and not self._broken:
             self._consider()
 
     def _consider(self) -> None:

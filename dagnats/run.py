@@ -12,20 +12,21 @@ from dagnats import rundir
 from dagnats.bus.server import Server
 from dagnats.definition import load
 from dagnats.definition.params import resolve
+from dagnats.definition.problems import Problems, quoted
+from dagnats.definition.words import suggest
 from dagnats.errors import UsageError
 from dagnats.process import Guardian
 from dagnats.request import Prepared, Request
 
 if TYPE_CHECKING:
+    from dagnats.core.pipeline import Pipeline
     from dagnats.core.state import RunState
 
 
 def run(request: Request) -> int:
     """Run the file; gives the exit code. Raises DagnatsError for all that is not a step's failure."""
     plan = load(request.file, request.text)
-    known = {step.id for step in (*plan.steps, *plan.finally_steps)}
-    if request.exit_code_from is not None and request.exit_code_from not in known:
-        raise UsageError(f"--exit-code-from: {plan.name} has no step `{request.exit_code_from}`")
+    _check_exit_code_from(request, plan)
     params = resolve(plan.params, request.params, request.param_files, os.environ)
     workspace = project_root(request.file)
     guardian = Guardian.start()
@@ -37,11 +38,20 @@ def run(request: Request) -> int:
 
         state = drive(Prepared(request, plan, params, workspace, directory, guardian, server))
     except UsageError:
-        directory.ephemeral = True  # refused at the last moment: there is no run to keep
+        directory.refuse()
         raise
     finally:
         directory.close()
     return exit_code(state, request.exit_code_from)
+
+
+def _check_exit_code_from(request: Request, plan: "Pipeline") -> None:
+    """Refuse a step that the plan does not have."""
+    wanted = request.exit_code_from
+    known = [step.id for step in (*plan.steps, *plan.finally_steps)]
+    if wanted is not None and wanted not in known:
+        hint = suggest(wanted, known, Problems(request.file))
+        raise UsageError(f"--exit-code-from: {plan.name} has no step {quoted(wanted)}{hint and f'; {hint}'}")
 
 
 def project_root(file: str) -> Path:

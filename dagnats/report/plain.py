@@ -125,6 +125,7 @@ class Prefixed:
         self._tails = Tails()
         self._open: dict[tuple[str, str], list[bytes]] = {}
         self._open_bytes: dict[tuple[str, str], int] = {}
+        self._broken: set[tuple[str, str]] = set()  # whose line was broken where the next chunk begins
         self._prefixes: dict[str, bytes] = {}
         self._width = 0
 
@@ -158,6 +159,9 @@ class Prefixed:
         if not self._lines:
             return
         key = (step, stream)
+        if key in self._broken:
+            self._broken.discard(key)
+            chunk = chunk.removeprefix(b"\n")  # it ends the line that is on the screen already
         head, newline, rest = chunk.rpartition(b"\n")
         held = self._open.get(key)
         if newline:
@@ -170,6 +174,7 @@ class Prefixed:
             size = self._open_bytes[key] = self._open_bytes.get(key, 0) + len(rest)
             if size > LINE_MAX_BYTES:
                 self._end_line(key)
+                self._broken.add(key)
 
     def _write(self, step: str, lines: bytes) -> None:
         prefix = self._prefixes.get(step)
@@ -187,6 +192,7 @@ class Prefixed:
     def _end_lines(self, step: str) -> None:
         for stream in ("out", "err"):
             self._end_line((step, stream))
+            self._broken.discard((step, stream))
 
     def note(self, text: str) -> None:
         """Show a word of the program's own."""
