@@ -28,9 +28,14 @@ def forms_of(values: Iterable[str]) -> frozenset[bytes]:
     return frozenset(form for form in found if len(form) >= VALUE_MIN)
 
 
+def is_short(value: str) -> bool:
+    """Whether a value is too short to be masked; blanks around it do not make it longer."""
+    return len(value.strip()) < VALUE_MIN
+
+
 def _texts(value: str, depth: int = 0) -> Iterator[str]:
     """Give the value, and the parts of it that are secrets too: without blanks at its ends, its lines, the leaves of its JSON."""
-    if len(value) < VALUE_MIN:
+    if is_short(value):
         return
     yield value
     bare = value.strip()

@@ -4,6 +4,7 @@ Masked is the union of all occurrences of all forms, so that of two that overlap
 What is run over each chunk is one automaton for the first bytes of all forms; only where that one stops are the forms compared.
 """
 
+import contextlib
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Protocol
@@ -46,6 +47,7 @@ class Re2Finder:
         self._search: Callable[..., Any] = re2.compile(b"|".join(map(_literal, heads)), options).search
 
     def spans(self, data: bytes) -> Iterator[Span]:
+        """Give occurrences; each search begins behind the last beginning, as the next may overlap."""
         at = 0
         while (found := self._search(data, at)) is not None:
             start = found.start()
@@ -56,6 +58,7 @@ class Re2Finder:
             at = start + 1
 
     def openings(self, data: bytes, start: int) -> Iterator[int]:
+        """Give the places of heads."""
         while (found := self._search(data, start)) is not None:
             yield found.start()
             start = found.start() + 1
@@ -69,12 +72,14 @@ class PlainFinder:
         self._heads = {form[:HEAD_BYTES] for form in self._forms if len(form) > HEAD_BYTES}
 
     def spans(self, data: bytes) -> Iterator[Span]:
+        """Give occurrences: all there are."""
         found: list[Span] = []
         for form in self._forms:
             found.extend((at, at + len(form)) for at in _places(data, form, 0))
         return iter(sorted(found))
 
     def openings(self, data: bytes, start: int) -> Iterator[int]:
+        """Give the places of heads."""
         for head in self._heads:
             yield from _places(data, head, start)
 
@@ -108,7 +113,7 @@ class Masker:
         """Begin a stream."""
         return MaskedStream(self)
 
-    def bytes(self, data: bytes) -> bytes:
+    def whole(self, data: bytes) -> bytes:
         """Give the whole data with its secrets replaced."""
         if self._finder is None or next(self._finder.spans(data), None) is None:
             return data
@@ -117,7 +122,12 @@ class Masker:
 
     def text(self, text: str) -> str:
         """Give the text with its secrets replaced."""
-        return self.bytes(text.encode("utf-8", "surrogateescape")).decode("utf-8", "surrogateescape")
+        if self._finder is None:
+            return text
+        for errors in ("surrogateescape", "surrogatepass"):  # what the system gave, or what JSON can say
+            with contextlib.suppress(UnicodeEncodeError):
+                return self.whole(text.encode("utf-8", errors)).decode("utf-8", errors)
+        raise AssertionError(errors)
 
     def value(self, value: Any) -> Any:
         """Give the JSON value with the secrets in its texts, keys and numbers replaced; the same object's equal if there are none."""
@@ -152,8 +162,8 @@ class Masker:
             return len(data)
         tail = data[max(0, len(data) - self._longest + 1) :]
         near = max(0, len(tail) - HEAD_BYTES + 1)
-        places = [at for at in self._finder.openings(tail, 0) if at < near] if near else []
-        for at in (*sorted(places), *range(near, len(tail))):
+        places: list[int] = [at for at in self._finder.openings(tail, 0) if at < near] if near else []
+        for at in [*sorted(places), *range(near, len(tail))]:
             if self._may_begin(tail[at:]):
                 return len(data) - len(tail) + at
         return len(data)

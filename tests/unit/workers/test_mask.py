@@ -53,7 +53,7 @@ def test_any_chunking_gives_what_the_whole_text_gives(given_):
         masker = Masker(values, finder)
         stream = masker.stream()
         assert b"".join([*map(stream.feed, chunks), stream.end()]) == expected
-        assert masker.bytes(text) == expected
+        assert masker.whole(text) == expected
 
 
 @given(cut_texts())
@@ -69,7 +69,7 @@ def test_both_finders_agree_on_any_bytes(data, values):
     secret = values[0].encode("utf-8", "surrogatepass")
     text = data[:100] + secret + data[100:] + secret[: len(secret) // 2]
     values = [value for value in values if value.isprintable()] or ["plain text"]
-    assert Masker(values, Re2Finder).bytes(text) == Masker(values, PlainFinder).bytes(text)
+    assert Masker(values, Re2Finder).whole(text) == Masker(values, PlainFinder).whole(text)
 
 
 @pytest.mark.parametrize("finder", FINDERS)
@@ -87,8 +87,8 @@ def test_only_what_may_begin_a_secret_is_held_back(finder):
 @pytest.mark.parametrize("finder", FINDERS)
 def test_two_that_overlap_leave_nothing_between_them(finder):
     masker = Masker(["aaaabbbb", "bbbbcccccccc"], finder)
-    assert masker.bytes(b"<aaaabbbbcccccccc>") == b"<***>"
-    assert masker.bytes(b"<aaaabbbbaaaabbbb>") == b"<***>"
+    assert masker.whole(b"<aaaabbbbcccccccc>") == b"<***>"
+    assert masker.whole(b"<aaaabbbbaaaabbbb>") == b"<***>"
 
 
 @pytest.mark.parametrize("finder", FINDERS)
@@ -119,4 +119,4 @@ def test_without_the_wheel_the_plain_one_serves(monkeypatch):
 
 
 def test_values_that_are_too_short_mask_nothing():
-    assert Masker(["abc", ""]).bytes(b"abc") == b"abc"
+    assert Masker(["abc", ""]).whole(b"abc") == b"abc"
