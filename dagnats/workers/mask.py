@@ -162,8 +162,11 @@ class Masker:
             return len(data)
         tail = data[max(0, len(data) - self._longest + 1) :]
         near = max(0, len(tail) - HEAD_BYTES + 1)
-        places: list[int] = [at for at in self._finder.openings(tail, 0) if at < near] if near else []
-        for at in [*sorted(places), *range(near, len(tail))]:
+        places: list[int] = []
+        if near:
+            places += sorted(at for at in self._finder.openings(tail, 0) if at < near)
+        places += range(near, len(tail))
+        for at in places:
             if self._may_begin(tail[at:]):
                 return len(data) - len(tail) + at
         return len(data)
