@@ -57,9 +57,12 @@ class Dispatch:
         texts = [*step.env.values(), *(step.command or ()), step.run or "", step.working_dir or ""]
         templates = [text for text in texts if has_template(text)]
         context = self._context(state, step, templates) if templates else {}
-        env = {**self._root(state), **{name: _text(text, context, f"env.{name}") for name, text in step.env.items()}}
+        secret_env = {name: text for name, text in step.env.items() if _holds_secret(state, text)}
+        secret_script = _holds_secret(state, step.run or "")
+        plain = {name: text for name, text in step.env.items() if name not in secret_env}
+        env = {**self._root(state), **{name: _text(text, context, f"env.{name}") for name, text in plain.items()}}
         script, argv = step.run, None
-        if script is not None and has_template(script):
+        if script is not None and not secret_script and has_template(script):
             script, values = _script(script, context, step.shell)
             env |= values
         if step.command is not None:
@@ -85,6 +88,11 @@ class Dispatch:
             idle_timeout_s=step.idle_timeout_s,
             outputs={name: {"type": output.type, "required": output.required} for name, output in step.outputs.items()},
             not_before=not_before,
+            secret_env=secret_env,
+            secret_script=secret_script,
+            context=_mentioned_values(
+                context, [*secret_env.values(), script or ""] if secret_script else secret_env.values()
+            ),
         )
 
     def _root(self, state: RunState) -> Mapping[str, str]:
@@ -144,6 +152,26 @@ def _mentioned(state: RunState, texts: Iterable[str], expression: bool) -> Itera
                 found[reference.path[1]] = None
             elif reference.path == ("steps",):
                 return state.steps
+    return found
+
+
+def _holds_secret(state: RunState, text: str) -> bool:
+    """Whether only the worker, which has the secrets, can render a text."""
+    if not state.plan.secrets or "secrets" not in text or not has_template(text):
+        return False
+    return any(reference.path[0] == "secrets" for reference in _references(text, expression=False))
+
+
+def _mentioned_values(context: Mapping[str, JSON], texts: Iterable[str]) -> dict[str, JSON]:
+    """Give what texts mention of a context, and no more: it travels in a message."""
+    found: dict[str, JSON] = {}
+    for reference in (reference for text in texts for reference in _references(text, expression=False)):
+        root, *keys = reference.path
+        whole = context.get(root)
+        if not keys or not isinstance(whole, Mapping):
+            found |= {root: whole} if root in context else {}
+        elif keys[0] in whole and found.get(root) is not whole:
+            found[root] = {**found.get(root, {}), keys[0]: whole[keys[0]]}
     return found
 
 

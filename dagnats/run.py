@@ -21,6 +21,7 @@ from dagnats.request import Prepared, Request
 if TYPE_CHECKING:
     from dagnats.core.pipeline import Pipeline
     from dagnats.core.state import RunState
+    from dagnats.workers.vault import Vault
 
 
 def run(request: Request) -> int:
@@ -29,6 +30,7 @@ def run(request: Request) -> int:
     _check_exit_code_from(request, plan)
     params = resolve(plan.params, request.params, request.param_files, os.environ)
     workspace = project_root(request.file)
+    vault = _secrets(request, plan, workspace)
     guardian = Guardian.start()
     directory = rundir.create(workspace, ephemeral=request.ephemeral)
     try:
@@ -36,7 +38,7 @@ def run(request: Request) -> int:
         server.start()
         from dagnats.drive import drive  # noqa: PLC0415 - measured: 120 ms, hidden behind the start of the server
 
-        state = drive(Prepared(request, plan, params, workspace, directory, guardian, server))
+        state = drive(Prepared(request, plan, params, workspace, directory, guardian, server, vault))
     except UsageError:
         directory.refuse()
         raise
@@ -52,6 +54,15 @@ def _check_exit_code_from(request: Request, plan: "Pipeline") -> None:
     if wanted is not None and wanted not in known:
         hint = suggest(wanted, known, Problems(request.file))
         raise UsageError(f"--exit-code-from: {plan.name} has no step {quoted(wanted)}{hint and f'; {hint}'}")
+
+
+def _secrets(request: Request, plan: "Pipeline", workspace: Path) -> "Vault | None":
+    """Ask for the secrets before anything starts, so that no process inherits those of the environment."""
+    if not plan.secrets:
+        return None
+    from dagnats.sources import collect  # noqa: PLC0415 - measured: a run without secrets does not pay for masking them
+
+    return collect(plan, workspace, request.secrets_file)
 
 
 def project_root(file: str) -> Path:

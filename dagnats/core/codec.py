@@ -46,7 +46,7 @@ _STEP = (
 )  # fmt: skip
 _PIPELINE = (
     "name", "file", "steps", "finally_steps", "description", "env", "params", "vars", "outputs", "max_parallel",
-    "timeout_s", "fail_fast", "env_names",
+    "timeout_s", "fail_fast", "env_names", "secrets",
 )  # fmt: skip
 _RETRY = ("max_attempts", "strategy", "initial_delay_s", "max_delay_s", "multiplier", "jitter", "on")
 _FAN_OUT = ("axes", "include", "exclude", "items", "name", "max_parallel", "fail_fast")

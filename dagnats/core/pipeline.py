@@ -112,7 +112,7 @@ class Pipeline:
     """The plan. `vars` and `params` are resolved before the run starts; their values travel on `RunStarted`.
 
     A variable is a JSON value in which strings may be templates, or `{"sh": script}`. `env_names` are the names of the runner's environment that
-    templates mention: only these are recorded.
+    templates mention: only these are recorded. `secrets` holds sources, as `env://NAME`; their values are no part of any plan.
     """
 
     name: str
@@ -128,3 +128,4 @@ class Pipeline:
     timeout_s: float | None = None
     fail_fast: bool = False
     env_names: frozenset[str] = frozenset()
+    secrets: Mapping[str, str] = field(default_factory=dict)

@@ -12,7 +12,7 @@ from dagnats.definition.fanout import axes_of, fan_out, own_names
 from dagnats.definition.needs import Draft, draft, draft_handlers
 from dagnats.definition.params import check_value
 from dagnats.definition.problems import Problems, quoted
-from dagnats.definition.scopes import IN_PIPELINE, Names, Scope
+from dagnats.definition.scopes import IN_PIPELINE, Names, Scope, with_secrets
 from dagnats.definition.templates import TemplateCheck
 from dagnats.definition.tree import Node
 
@@ -37,6 +37,7 @@ def compile_pipeline(root: Node, file: str, lines: list[str], problems: Problems
         problems,
         dict(params),
         {name: place for place, name in enumerate(variables.fields())},
+        secrets := values.secrets(root.get("secrets"), problems),
         {step.id: step for step in main},
         {step.id: step for step in last},
     )
@@ -58,6 +59,7 @@ def compile_pipeline(root: Node, file: str, lines: list[str], problems: Problems
         timeout_s=values.duration(root.get("timeout"), problems),
         fail_fast=values.flag(root.get("fail_fast")),
         env_names=frozenset(names.env_names),
+        secrets=secrets,
     )
 
 
@@ -195,7 +197,7 @@ class _Steps:
             needs=tuple(one.needs),
             condition=condition,
             status_functions=status,
-            run=self._templates.script(fields["run"], shell, scope) if "run" in fields else None,
+            run=self._templates.script(fields["run"], shell, with_secrets(scope)) if "run" in fields else None,
             command=self._command(fields.get("command"), scope),
             shell=shell,
             working_dir=self._working_dir(fields.get("working_dir"), scope),
@@ -260,6 +262,6 @@ class _Steps:
             if node is None:
                 continue
             for value in node.fields().values():
-                self._templates.value(value, scope)
+                self._templates.value(value, with_secrets(scope))
             result.update(values.environment(node, self._problems))
         return result

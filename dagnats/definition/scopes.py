@@ -1,13 +1,13 @@
 """What a template may mention, and where: the names are checked before anything runs."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from dagnats.definition.needs import Ancestry, Draft
 from dagnats.definition.problems import Problems, quoted
 from dagnats.definition.words import suggest
 
 ROOTS = ("params", "vars", "env", "pipeline", "run", "steps")
-LATER = frozenset(["git", "secrets"])
+LATER = frozenset(["git"])
 ELSEWHERE = {
     "matrix": "it is known in a step that has a `matrix`",
     "item": "it is known in a step that has a `foreach`",
@@ -17,6 +17,7 @@ FAILED_FIELDS = ("step", "error", "exit_code")
 PIPELINE_FIELDS = ("name", "dir", "file")
 STEP_FIELDS = ("outputs", "status", "exit_code")
 IN_PIPELINE = ("params", "vars", "env", "pipeline")
+SECRETS_PLACE = "`secrets` may be used only in `env` of a step and in `run`"
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,12 +41,31 @@ class Scope:
     handles: bool = False
 
 
+def with_secrets(scope: Scope) -> Scope:
+    """The scope, with secrets: in `env` of a step and in `run`, which only its worker renders."""
+    return replace(scope, roots=(*scope.roots, "secrets"))
+
+
 @dataclass(slots=True)
 class Finding:
     """What is wrong with a reference."""
 
     message: str
     hint: str = ""
+
+
+def _elsewhere(root: str, scope: Scope) -> "Finding | None":
+    """What is known, but not here."""
+    if root == "secrets":
+        hint = 'give it to a step: `env: {NAME: "{{ secrets.NAME }}"}`'
+        return Finding(f"{SECRETS_PLACE}, not in {scope.place}" if scope.step is None else SECRETS_PLACE, hint)
+    if root in LATER:
+        return Finding(f"{quoted(root)} is not supported by this version")
+    if root in ELSEWHERE:
+        return Finding(f"{quoted(root)} is not known in {scope.place}", ELSEWHERE[root])
+    if root in ROOTS:
+        return Finding(f"{quoted(root)} is not known in {scope.place}", f"known there: {', '.join(scope.roots)}")
+    return None
 
 
 @dataclass(slots=True)
@@ -55,6 +75,7 @@ class Names:
     problems: Problems
     params: dict[str, object]
     vars: dict[str, int]
+    secrets: dict[str, str]
     main: dict[str, Draft]
     last: dict[str, Draft]
     env_names: set[str] = field(default_factory=set)
@@ -77,16 +98,14 @@ class Names:
             "pipeline": self._pipeline,
             "run": self._run,
             "steps": self._steps,
+            "secrets": self._secrets,
         }
         return rules[root](path, scope)
 
     def _unknown_root(self, root: str, scope: Scope) -> Finding:
-        if root in LATER:
-            return Finding(f"{quoted(root)} is not supported by this version")
-        if root in ELSEWHERE:
-            return Finding(f"{quoted(root)} is not known in {scope.place}", ELSEWHERE[root])
-        if root in ROOTS:
-            return Finding(f"{quoted(root)} is not known in {scope.place}", f"known there: {', '.join(scope.roots)}")
+        elsewhere = _elsewhere(root, scope)
+        if elsewhere is not None:
+            return elsewhere
         for group, names in (("params", self.params), ("vars", self.vars)):
             if root in names and group in scope.roots:
                 return Finding(f"{quoted(root)} is not defined", f"did you mean {quoted(f'{group}.{root}')}?")
@@ -117,8 +136,22 @@ class Names:
     def _env(self, path: tuple[str, ...], _scope: Scope) -> Finding | None:
         if len(path) == 1:
             return Finding("`env` may only be used with a constant name", "write `env.NAME`, or `env['NAME']`")
+        for name, source in self.secrets.items():
+            if source == f"env://{path[1]}":
+                hint = f"write {quoted(f'secrets.{name}')}, in `env` of a step or in `run`"
+                return Finding(f"{quoted(f'env.{path[1]}')} is the secret {quoted(name)}, and `env` is recorded", hint)
         self.env_names.add(path[1])
         return None
+
+    def _secrets(self, path: tuple[str, ...], _scope: Scope) -> Finding | None:
+        if len(path) == 1:
+            return Finding(
+                "`secrets` may only be used with a constant name", "write `secrets.NAME`, or `secrets['NAME']`"
+            )
+        if path[1] in self.secrets:
+            return None
+        hint = suggest(path[1], list(self.secrets), self.problems) or "declare it under `secrets`"
+        return Finding(f"there is no secret {quoted(path[1])}", hint)
 
     def _pipeline(self, path: tuple[str, ...], _scope: Scope) -> Finding | None:
         return self._field("pipeline", path[1:], PIPELINE_FIELDS)

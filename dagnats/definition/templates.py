@@ -107,6 +107,10 @@ class TemplateCheck:
                 good = False
                 needle = _needle(reference.path)
                 self._place(starts, reference.line, None, needle, message=finding.message, hint=finding.hint)
+        if good and any(reference.path[0] == "secrets" for reference in found):
+            for error in self._templates.check_secrets(text):
+                good = False
+                self._report(error, starts)
         return good
 
     def _parse(self, text: str, *, expression: bool) -> Any:

@@ -17,7 +17,7 @@ LATER_STEP = """image container artifacts once type duration signal pipeline par
 provider model base_url api_key_env system prompt context tools loop budget output_schema checks temperature reasoning
 max_output_tokens observation_max_bytes sandbox network protect price"""
 UNSUPPORTED: dict[str, frozenset[str]] = {
-    "pipeline": frozenset({"dotenv", "secrets", "services", "include", "budget"}),
+    "pipeline": frozenset({"dotenv", "services", "include", "budget"}),
     "step": frozenset(LATER_STEP.split()),
     "defaults": frozenset(LATER_STEP.split()),
     "param": frozenset({"pattern"}),
@@ -51,6 +51,7 @@ FOREIGN: dict[str, dict[str, str]] = {
     "pipeline": _by_word({
         "did you mean `steps`, one list of all steps?": "jobs tasks pipeline workflow targets nodes dag",
         "did you mean `env`, or `vars`?": "environment variables",
+        "did you mean `secrets`?": "secret credentials",
         "did you mean `params`?": "inputs parameters args arguments",
         "did you mean `defaults`?": "default",
         "did you mean `finally`?": "on_exit handler_on cleanup teardown always post",
@@ -81,6 +82,15 @@ FOREIGN: dict[str, dict[str, str]] = {
     "output": _by_word({"an output has no default; a step writes it or not": "default"}),
 }  # fmt: skip
 
+SOURCES = ("env", "file", "cmd")
+SOURCE_WORDS = _by_word(
+    {
+        "env": "environment environ variable",
+        "file": "path files",
+        "cmd": "command exec sh shell run script",
+    }
+)
+
 
 def is_unsupported(key: str, title: str) -> bool:
     """Whether a key of the format is one that this version does not know yet."""
@@ -96,6 +106,21 @@ def explain_key(key: str, title: str, allowed: list[str], problems: Problems) ->
         return f"did you mean {quoted(plain)}?"
     foreign = FOREIGN.get(title, {}).get(plain)
     return foreign if foreign is not None else suggest(key, allowed, problems)
+
+
+def explain_source(source: str, problems: Problems) -> str:
+    """What the source of a secret was meant to be: another scheme, or the name of a variable."""
+    scheme, colon, rest = source.partition(":")
+    if not colon:
+        return f"write `env://{source}`" if re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]{0,99}", source) else ""
+    plain = scheme.strip().lower()
+    if plain in SOURCES:
+        wanted = {"env": "the name of a variable", "file": "a path", "cmd": "a command"}[plain]
+        return f"after `{plain}://` comes {wanted}" if rest.startswith("//") else f"write `{plain}://`"
+    known = SOURCE_WORDS.get(plain)
+    if known:
+        return f"did you mean `{known}://`?"
+    return suggest(plain, [f"{name}://" for name in SOURCES], problems) or "ask another store by a command: `cmd://…`"
 
 
 def suggest(name: str, known: "list[str] | dict[str, object]", problems: Problems) -> str:
