@@ -184,8 +184,9 @@ def _step(record: Mapping[str, Any]) -> Step:
     for key in ("needs", "command"):
         if key in values:
             values[key] = tuple(values[key])
-    if isinstance(values.get("shell"), list):
-        values["shell"] = tuple(values["shell"])
+    for key in ("shell", "allow_failure"):
+        if isinstance(values.get(key), list):
+            values[key] = tuple(values[key])
     if "status_functions" in values:
         values["status_functions"] = frozenset(values["status_functions"])
     if "retry" in values:

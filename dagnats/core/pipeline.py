@@ -58,6 +58,7 @@ class Step:
 
     `needs` holds ids of steps in the same list (`steps` or `finally`) only, the rule "waits for the step above" already applied.
     `condition` is the expression of `if`, without braces, or None. `status_functions` are the ones it calls.
+    `allow_failure` is a truth, or the exit codes with which the step may fail.
     `shell` is a known shell's name or an argv with `{0}` for the script's file. `line` is where the step begins in its file.
     """
 
@@ -74,7 +75,7 @@ class Step:
     timeout_s: float | None = None
     idle_timeout_s: float | None = None
     retry: Retry = Retry()
-    allow_failure: bool = False
+    allow_failure: bool | tuple[int, ...] = False
     outputs: Mapping[str, Output] = field(default_factory=dict)
     line: int = 0
 

@@ -250,7 +250,7 @@ class RunState:
             case StepFailed():
                 if self._may_retry(state, event):
                     return Status.WAITING
-                if state.step.allow_failure:
+                if _is_allowed(state.step, event):
                     return Status.WARNING
                 return Status.TIMED_OUT if event.reason in (Reason.TIMEOUT, Reason.IDLE_TIMEOUT) else Status.FAILED
 
@@ -314,6 +314,13 @@ class RunState:
         self.open_steps -= 1
         if self.open_steps == 0:
             self.ready.extend(step.id for step in self.plan.finally_steps if not step.needs)
+
+
+def _is_allowed(step: Step, event: StepFailed) -> bool:
+    """Whether the step may fail in this way."""
+    if isinstance(step.allow_failure, bool):
+        return step.allow_failure
+    return event.reason == Reason.EXIT and event.exit_code in step.allow_failure
 
 
 def _record(state: StepState, event: StepEvent) -> None:

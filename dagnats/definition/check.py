@@ -205,8 +205,6 @@ class _Checker:
             is_number = type(node.value) in (int, float)
             hint = f"a number lacks its unit: write `{node.text}s` or `{node.text}m`" if is_number else ""
             self._wrong(node, path, f"{part['patternErrorMessage']}, not {_shown(node)}", hint)
-        elif key == "allow_failure" and isinstance(node.value, dict):
-            self._wrong(node, path, "must be true or false; `exit_codes` is not supported by this version")
         else:
             types = list(dict.fromkeys(_types(part)))
             expected = " or ".join(WORDS[name] for name in types)
@@ -241,6 +239,8 @@ def _type_hint(node: Node, key: str, types: list[str]) -> str:
         return "give it a value, or remove the key"
     if key == "steps":
         return "each step begins with `- `"
+    if key == "allow_failure" and isinstance(node.value, list | int):
+        return "write `{exit_codes: [1]}` for those with which it may fail"
     if "array" in types:
         return _list_hint(node, key)
     if "string" in types and not isinstance(node.value, dict | list):

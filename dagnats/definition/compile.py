@@ -174,7 +174,7 @@ class _Steps:
             timeout_s=FINALLY_TIMEOUT_S if last and timeout is None else timeout,
             idle_timeout_s=values.duration(fields.get("idle_timeout"), self._problems),
             retry=values.retry(fields.get("retry"), self._problems),
-            allow_failure=values.flag(fields.get("allow_failure")),
+            allow_failure=values.allow_failure(fields.get("allow_failure")),
             outputs=values.outputs(fields.get("outputs")),
             line=one.node.line,
         )

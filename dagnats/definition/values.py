@@ -110,6 +110,12 @@ def _reasons(node: Node | None) -> tuple[int | str, ...] | None:
     return tuple(item.value if isinstance(item.value, str) else whole(item) or 0 for item in node.items())
 
 
+def allow_failure(node: Node | None) -> bool | tuple[int, ...]:
+    """Whether a step may fail, or the exit codes with which it may."""
+    codes = node.get("exit_codes") if node is not None else None
+    return flag(node) if codes is None else tuple(code for item in codes.items() if (code := whole(item)) is not None)
+
+
 def outputs(node: Node | None) -> dict[str, Output]:
     """What is declared of the outputs of a step."""
     return {

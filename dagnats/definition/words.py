@@ -73,6 +73,7 @@ FOREIGN: dict[str, dict[str, str]] = {
         "did you mean `minimum`?": "min",
         "did you mean `maximum`?": "max",
     }),
+    "allow_failure": _by_word({"did you mean `exit_codes`?": "codes code exit_code on_exit_codes on"}),
     "need": _by_word({"did you mean `step`?": "id job name task", "did you mean `optional`?": "required"}),
     "output": _by_word({"an output has no default; a step writes it or not": "default"}),
 }  # fmt: skip

@@ -197,7 +197,7 @@ STEPS = st.builds(
     timeout_s=st.none() | SECONDS,
     idle_timeout_s=st.none() | SECONDS,
     retry=RETRIES,
-    allow_failure=st.booleans(),
+    allow_failure=st.booleans() | st.lists(st.integers(1, 255), min_size=1, max_size=3).map(tuple),
     outputs=st.dictionaries(
         NAMES, st.builds(Output, st.sampled_from(["string", "integer", "json"]), st.booleans()), max_size=2
     ),
