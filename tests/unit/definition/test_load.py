@@ -306,10 +306,7 @@ def test_allow_failure_is_a_truth_or_exit_codes():
 
 
 def test_every_default_is_taken_by_a_step_that_does_not_set_it_and_by_no_other():
-    first, second, last = (
-        lambda found: (*found.steps, *found.finally_steps)
-    )(
-        plan("""
+    found = plan("""
         name: x
         defaults:
           name: a name
@@ -337,8 +334,8 @@ def test_every_default_is_taken_by_a_step_that_does_not_set_it_and_by_no_other()
             outputs: {}
             run: x
         finally: [{run: x}]
-        """)
-    )  # fmt: skip
+    """)
+    (first, second), (last,) = found.steps, found.finally_steps
     for one in (first, last):
         assert (one.name, one.condition, one.shell, one.working_dir) == ("a name", "always()", "sh", "d")
         assert (one.env, one.timeout_s, one.idle_timeout_s) == ({"A": "1", "B": "2"}, 60.0, 1.0)
