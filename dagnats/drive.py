@@ -22,6 +22,7 @@ from dagnats.report.feed import Feed, Reporter
 from dagnats.report.jsonlines import JsonLines, event_json
 from dagnats.report.plain import Console, EventsFile, Prefixed, write_all
 from dagnats.report.style import Style, wants_color
+from dagnats.repository import read_git
 from dagnats.request import Prepared
 from dagnats.variables import resolve_vars
 from dagnats.workers.kinds import actions
@@ -102,18 +103,21 @@ class _Drive:
         """Settle every value from outside: this is the last moment at which a run can be refused."""
         prepared = self._prepared
         env = {name: os.environ[name] for name in prepared.plan.env_names if name in os.environ}
-        variables = await resolve_vars(prepared.plan, prepared.params, env, prepared.workspace, prepared.guardian)
+        plan, workspace, guardian = prepared.plan, prepared.workspace, prepared.guardian
+        git = await read_git(plan.file, workspace, os.environ, guardian) if plan.uses_git else {}
+        variables = await resolve_vars(plan, {"params": prepared.params, "env": env, "git": git}, workspace, guardian)
         return RunStarted(
             seq=1,
             at=time.time(),
             run=prepared.directory.name,
-            plan=prepared.plan,
+            plan=plan,
             max_parallel=prepared.max_parallel,
-            workspace=str(prepared.workspace),
+            workspace=str(workspace),
             params=prepared.params,
             vars=variables,
             env=env,
             versions=prepared.versions,
+            git=git,
         )
 
     def _style(self) -> Style:

@@ -22,7 +22,7 @@ _encode_json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow
 _EVENTS: Mapping[str, tuple[type[Any], tuple[str, ...]]] = {
     "RunStarted": (
         events.RunStarted,
-        ("run", "plan", "max_parallel", "workspace", "params", "vars", "env", "versions"),
+        ("run", "plan", "max_parallel", "workspace", "params", "vars", "env", "versions", "git"),
     ),
     "StepScheduled": (events.StepScheduled, ("step", "attempt", "not_before")),
     "StepStarted": (events.StepStarted, ("step", "attempt", "worker")),
@@ -45,7 +45,7 @@ _STEP = (
 )  # fmt: skip
 _PIPELINE = (
     "name", "file", "steps", "finally_steps", "description", "env", "params", "vars", "outputs", "max_parallel",
-    "timeout_s", "fail_fast", "env_names",
+    "timeout_s", "fail_fast", "env_names", "uses_git",
 )  # fmt: skip
 _RETRY = ("max_attempts", "strategy", "initial_delay_s", "max_delay_s", "multiplier", "jitter", "on")
 _OUTPUT = ("type", "required")

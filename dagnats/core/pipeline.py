@@ -85,7 +85,7 @@ class Pipeline:
     """The plan. `vars` and `params` are resolved before the run starts; their values travel on `RunStarted`.
 
     A variable is a JSON value in which strings may be templates, or `{"sh": script}`. `env_names` are the names of the runner's environment that
-    templates mention: only these are recorded.
+    templates mention: only these are recorded; `uses_git` says whether one mentions `git`, which is not read otherwise.
     """
 
     name: str
@@ -101,3 +101,4 @@ class Pipeline:
     timeout_s: float | None = None
     fail_fast: bool = False
     env_names: frozenset[str] = frozenset()
+    uses_git: bool = False

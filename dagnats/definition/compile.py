@@ -56,6 +56,7 @@ def compile_pipeline(root: Node, file: str, lines: list[str], problems: Problems
         timeout_s=values.duration(root.get("timeout"), problems),
         fail_fast=values.flag(root.get("fail_fast")),
         env_names=frozenset(names.env_names),
+        uses_git=names.uses_git,
     )
 
 

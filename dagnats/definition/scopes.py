@@ -6,11 +6,12 @@ from dagnats.definition.needs import Ancestry, Draft
 from dagnats.definition.problems import Problems, quoted
 from dagnats.definition.words import suggest
 
-ROOTS = ("params", "vars", "env", "pipeline", "run", "steps")
-LATER = frozenset(["git", "matrix", "item", "secrets", "failed"])
+ROOTS = ("params", "vars", "env", "git", "pipeline", "run", "steps")
+LATER = frozenset(["matrix", "item", "secrets", "failed"])
 PIPELINE_FIELDS = ("name", "dir", "file")
+GIT_FIELDS = ("sha", "branch", "tag", "dirty")
 STEP_FIELDS = ("outputs", "status", "exit_code")
-IN_PIPELINE = ("params", "vars", "env", "pipeline")
+IN_PIPELINE = ("params", "vars", "env", "git", "pipeline")
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +49,7 @@ class Names:
     main: dict[str, Draft]
     last: dict[str, Draft]
     env_names: set[str] = field(default_factory=set)
+    uses_git: bool = False
     _main_ancestry: Ancestry | None = None
     _last_ancestry: Ancestry | None = None
 
@@ -60,6 +62,7 @@ class Names:
             "params": self._params,
             "vars": self._vars,
             "env": self._env,
+            "git": self._git,
             "pipeline": self._pipeline,
             "run": self._run,
             "steps": self._steps,
@@ -103,6 +106,10 @@ class Names:
             return Finding("`env` may only be used with a constant name", "write `env.NAME`, or `env['NAME']`")
         self.env_names.add(path[1])
         return None
+
+    def _git(self, path: tuple[str, ...], _scope: Scope) -> Finding | None:
+        self.uses_git = True
+        return self._field("git", path[1:], GIT_FIELDS)
 
     def _pipeline(self, path: tuple[str, ...], _scope: Scope) -> Finding | None:
         return self._field("pipeline", path[1:], PIPELINE_FIELDS)

@@ -26,6 +26,7 @@ FULL: list[AnyEvent] = [
         vars={"list": [1, {"a": False}]},
         env={"HOME": "/h"},
         versions={"dagnats": "0.1.0"},
+        git={"sha": "0" * 40, "dirty": True},
     ),
     events.StepScheduled(seq=2, at=2.0, step="a", attempt=1, not_before=9.25),
     events.StepStarted(seq=3, at=2.0, step="a", attempt=1, worker="w"),
@@ -228,6 +229,7 @@ PLANS = st.builds(
     timeout_s=st.none() | SECONDS,
     fail_fast=st.booleans(),
     env_names=st.frozensets(NAMES, max_size=3),
+    uses_git=st.booleans(),
 )
 
 

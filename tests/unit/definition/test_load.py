@@ -344,3 +344,17 @@ def test_every_default_is_taken_by_a_step_that_does_not_set_it_and_by_no_other()
     assert (second.name, second.condition, second.shell, second.working_dir) == ("own name", "failure()", "bash", "e")
     assert (second.env, second.timeout_s, second.idle_timeout_s) == ({"A": "1", "B": "3"}, 120.0, 2.0)
     assert (second.retry, second.allow_failure, second.outputs) == (Retry(3), False, {})
+
+
+@pytest.mark.parametrize(
+    ("text", "uses"),
+    [
+        ("steps: [{run: 'echo {{ git.sha }}'}]", True),
+        ("steps: [{if: git.dirty, run: x}]", True),
+        ("vars: {v: '{{ git.tag }}'}\nsteps: [{run: x}]", True),
+        ("steps: [{run: git status}]", False),
+        ("steps: [{run: 'echo {{ env.git }}'}]", False),
+    ],
+)
+def test_git_is_asked_only_when_a_template_mentions_it(text, uses):
+    assert load("p.yaml", f"name: x\n{text}\n".encode()).uses_git is uses
