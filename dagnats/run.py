@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from dagnats import rundir
 from dagnats.bus.server import Server
 from dagnats.definition import load
+from dagnats.definition.dotenv import read_dotenv
 from dagnats.definition.params import resolve
 from dagnats.errors import UsageError
 from dagnats.process import Guardian
@@ -28,7 +29,8 @@ def run(request: Request) -> int:
         raise UsageError(f"--exit-code-from: {plan.name} has no step `{request.exit_code_from}`")
     params = resolve(plan.params, request.params, request.param_files, os.environ)
     workspace = project_root(request.file)
-    guardian = Guardian.start()
+    # What the files hold goes to processes and nowhere else: no event and no task has it.
+    guardian = Guardian.start({**os.environ, **read_dotenv(plan.dotenv, workspace)} if plan.dotenv else None)
     directory = rundir.create(workspace, ephemeral=request.ephemeral)
     try:
         server = Server(guardian, directory.path)

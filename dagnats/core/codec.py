@@ -11,7 +11,7 @@ from typing import Any
 
 from dagnats.core import events
 from dagnats.core.events import AnyEvent, CancelledBy, Outcome, Reason
-from dagnats.core.pipeline import JSON, Output, Param, Pipeline, Retry, Step
+from dagnats.core.pipeline import JSON, EnvFile, Output, Param, Pipeline, Retry, Step
 from dagnats.errors import JournalError
 
 VERSION = 1
@@ -45,10 +45,11 @@ _STEP = (
 )  # fmt: skip
 _PIPELINE = (
     "name", "file", "steps", "finally_steps", "description", "env", "params", "vars", "outputs", "max_parallel",
-    "timeout_s", "fail_fast", "env_names", "uses_git",
+    "timeout_s", "fail_fast", "env_names", "uses_git", "dotenv",
 )  # fmt: skip
 _RETRY = ("max_attempts", "strategy", "initial_delay_s", "max_delay_s", "multiplier", "jitter", "on")
 _OUTPUT = ("type", "required")
+_ENV_FILE = ("path", "optional")
 _PARAM = ("type", "default", "required", "enum", "minimum", "maximum", "help")
 
 
@@ -71,6 +72,7 @@ _RECORDS: tuple[tuple[type[Any], tuple[str, ...]], ...] = (
     (Pipeline, _PIPELINE),
     (Retry, _RETRY),
     (Output, _OUTPUT),
+    (EnvFile, _ENV_FILE),
     (Param, _PARAM),
 )
 _DEFAULTS: Mapping[type[Any], Mapping[str, Any]] = {cls: _defaults(cls, fields) for cls, fields in _RECORDS}
@@ -96,6 +98,8 @@ def _plain(value: Any) -> JSON:  # noqa: PLR0911 - one line a kind of value
             return _record(value, _RETRY)
         case Output():
             return _record(value, _OUTPUT)
+        case EnvFile():
+            return _record(value, _ENV_FILE)
         case Param():
             return _record(value, _PARAM)
         case frozenset():
@@ -175,6 +179,7 @@ def plan_from(record: Mapping[str, Any]) -> Pipeline:
         values[key] = tuple(_step(step) for step in record.get(key, ()))
     if "params" in values:
         values["params"] = {name: _param(param) for name, param in record["params"].items()}
+    values["dotenv"] = tuple(EnvFile(**file) for file in record.get("dotenv", ()))
     values["env_names"] = frozenset(record.get("env_names", ()))
     return Pipeline(**values)
 

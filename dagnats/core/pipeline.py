@@ -29,6 +29,14 @@ class Param:
 
 
 @dataclass(frozen=True, slots=True)
+class EnvFile:
+    """A file of environment variables beneath the project's root. What it holds is read when the run starts, and never recorded."""
+
+    path: str
+    optional: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Retry:
     """When a failed attempt is followed by another; `max_attempts` counts the first one too.
 
@@ -102,3 +110,4 @@ class Pipeline:
     fail_fast: bool = False
     env_names: frozenset[str] = frozenset()
     uses_git: bool = False
+    dotenv: tuple[EnvFile, ...] = ()

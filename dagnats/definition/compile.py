@@ -57,6 +57,7 @@ def compile_pipeline(root: Node, file: str, lines: list[str], problems: Problems
         fail_fast=values.flag(root.get("fail_fast")),
         env_names=frozenset(names.env_names),
         uses_git=names.uses_git,
+        dotenv=values.env_files(root.get("dotenv"), problems),
     )
 
 

@@ -1,9 +1,11 @@
 """Single values of the file as the plan holds them. What does not fit was reported by the check of the shape, and is left out."""
 
+import posixpath
 import re
 from typing import Any
 
-from dagnats.core.pipeline import Output, Retry
+from dagnats.core.pipeline import EnvFile, Output, Retry
+from dagnats.core.text import has_template
 from dagnats.definition.problems import Problems, quoted
 from dagnats.definition.tree import Node
 
@@ -71,6 +73,23 @@ def environment(node: Node | None, problems: Problems) -> dict[str, str]:
         if content is not None:
             result[name] = content
     return result
+
+
+def env_files(node: Node | None, problems: Problems) -> tuple[EnvFile, ...]:
+    """The files of environment variables. That each stays in the project, links included, is seen when it is read."""
+    files: list[EnvFile] = []
+    for item in node.items() if node is not None else ():
+        place = item.get("path") if isinstance(item.value, dict) else item
+        path = text(place)
+        if place is None or path is None:
+            continue
+        if has_template(path):
+            problems.add(place, "the path of a dotenv file may hold no template", "it is read before there are values")
+        elif posixpath.isabs(path) or posixpath.normpath(path).split("/")[0] == "..":
+            hint = "write a path relative to the project's root"
+            problems.add(place, f"the dotenv file {quoted(path)} is not of this project", hint)
+        files.append(EnvFile(path, flag(item.get("optional"))))
+    return tuple(files)
 
 
 def retry(node: Node | None, problems: Problems) -> Retry:

@@ -17,7 +17,7 @@ LATER_STEP = """image container matrix foreach as artifacts mutex on_failure onc
 provider model base_url api_key_env system prompt context tools loop budget output_schema checks temperature reasoning
 max_output_tokens observation_max_bytes sandbox network protect price"""
 UNSUPPORTED: dict[str, frozenset[str]] = {
-    "pipeline": frozenset({"dotenv", "secrets", "services", "include", "budget"}),
+    "pipeline": frozenset({"secrets", "services", "include", "budget"}),
     "step": frozenset(LATER_STEP.split()),
     "defaults": frozenset(LATER_STEP.split()),
     "param": frozenset({"pattern"}),
@@ -40,6 +40,7 @@ STEP_WORDS = _by_word({
     "steps do not nest; write one list and `needs`": "steps",
     "steps run on this machine; remove the line": "runs_on",
     "`matrix` is not supported by this version": "strategy",
+    "it stands at the top of the file, once for all steps": "params finally defaults dotenv max_parallel fail_fast include",
     STAGES: "stage",
 })  # fmt: skip
 FOREIGN: dict[str, dict[str, str]] = {
@@ -48,6 +49,7 @@ FOREIGN: dict[str, dict[str, str]] = {
     "pipeline": _by_word({
         "did you mean `steps`, one list of all steps?": "jobs tasks pipeline workflow targets nodes dag",
         "did you mean `env`, or `vars`?": "environment variables",
+        "did you mean `dotenv`?": "env_file env_files envfile dot_env",
         "did you mean `params`?": "inputs parameters args arguments",
         "did you mean `defaults`?": "default",
         "did you mean `finally`?": "on_exit handler_on cleanup teardown always post",
@@ -73,6 +75,7 @@ FOREIGN: dict[str, dict[str, str]] = {
         "did you mean `minimum`?": "min",
         "did you mean `maximum`?": "max",
     }),
+    "dotenv file": _by_word({"did you mean `path`?": "file name", "did you mean `optional`?": "required missing_ok"}),
     "allow_failure": _by_word({"did you mean `exit_codes`?": "codes code exit_code on_exit_codes on"}),
     "need": _by_word({"did you mean `step`?": "id job name task", "did you mean `optional`?": "required"}),
     "output": _by_word({"an output has no default; a step writes it or not": "default"}),

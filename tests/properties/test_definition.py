@@ -26,6 +26,7 @@ VALID = {
         "c": {"enum": ["x"], "help": "h"},
     },
     "env": {"A": "{{ params.a }}", "B": 1, "C": True},
+    "dotenv": [".env", {"path": "a/b", "optional": True}],
     "vars": {"v": "{{ params.a }}", "w": [1, {"k": None}], "s": {"sh": "date"}},
     "defaults": {"timeout": "10m", "shell": "sh", "env": {"D": "d"}, "retry": 1},
     "max_parallel": 2,

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from dagnats.core import events
 from dagnats.core.codec import commit_hash, decode_commit, encode_commit, event_record, plan_from, plan_record
 from dagnats.core.events import AnyEvent, CancelledBy, Outcome, Reason
-from dagnats.core.pipeline import Output, Param, Pipeline, Retry, Step
+from dagnats.core.pipeline import EnvFile, Output, Param, Pipeline, Retry, Step
 from dagnats.errors import JournalError
 
 PLAN = Pipeline(name="p", file="p.yaml", steps=(Step(id="a", run="true"),))
@@ -230,6 +230,7 @@ PLANS = st.builds(
     fail_fast=st.booleans(),
     env_names=st.frozensets(NAMES, max_size=3),
     uses_git=st.booleans(),
+    dotenv=st.lists(st.builds(EnvFile, TEXT, st.booleans()), max_size=2).map(tuple),
 )
 
 
