@@ -50,7 +50,7 @@ _PIPELINE = (
 _RETRY = ("max_attempts", "strategy", "initial_delay_s", "max_delay_s", "multiplier", "jitter", "on")
 _OUTPUT = ("type", "required")
 _ENV_FILE = ("path", "optional")
-_PARAM = ("type", "default", "required", "enum", "minimum", "maximum", "help")
+_PARAM = ("type", "default", "required", "enum", "minimum", "maximum", "help", "pattern")
 
 
 def _defaults(cls: type[Any], fields: Sequence[str]) -> dict[str, Any]:

@@ -26,6 +26,7 @@ class Param:
     minimum: float | None = None
     maximum: float | None = None
     help: str = ""
+    pattern: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,8 @@ from dagnats.core.text import has_template
 from dagnats.definition import values
 from dagnats.definition.needs import Draft, draft
 from dagnats.definition.params import check_value
-from dagnats.definition.problems import Problems, quoted
+from dagnats.definition.patterns import PatternError, matches
+from dagnats.definition.problems import Problems, printable, quoted
 from dagnats.definition.scopes import IN_PIPELINE, Names, Scope
 from dagnats.definition.templates import TemplateCheck
 from dagnats.definition.tree import Node
@@ -98,6 +99,7 @@ def _param(name: str, node: Node, problems: Problems) -> Param:
         minimum=_bound(node.get("minimum")),
         maximum=_bound(node.get("maximum")),
         help=values.text(node.get("help")) or "",
+        pattern=_pattern(name, kind, node, problems),
     )
     if default is not None and default.value is not None:
         _check_default(name, param, default, problems)
@@ -107,6 +109,26 @@ def _param(name: str, node: Node, problems: Problems) -> Param:
         )
     _check_limits(name, param, node, problems)
     return param
+
+
+def _pattern(name: str, kind: str, node: Node, problems: Problems) -> str | None:
+    place = node.get("pattern")
+    pattern = values.text(place)
+    if place is None or not pattern:
+        return None
+    if kind != "string":
+        problems.add(node.keys["pattern"], f"`pattern` is for text, and param {quoted(name)} is of type {kind}")
+        return None
+    try:
+        matches(pattern, "")
+    except PatternError as error:
+        problems.add(
+            place,
+            f"the pattern of param {quoted(name)} is no regular expression of RE2: {printable(str(error))}",
+            error.hint,
+        )
+        return None
+    return pattern
 
 
 def _check_default(name: str, param: Param, default: Node, problems: Problems) -> None:

@@ -20,7 +20,6 @@ UNSUPPORTED: dict[str, frozenset[str]] = {
     "pipeline": frozenset({"secrets", "services", "include", "budget"}),
     "step": frozenset(LATER_STEP.split()),
     "defaults": frozenset(LATER_STEP.split()),
-    "param": frozenset({"pattern"}),
 }
 STAGES = "there are no stages; a step says in `needs` what it waits for"
 STEP_WORDS = _by_word({
@@ -72,6 +71,7 @@ FOREIGN: dict[str, dict[str, str]] = {
         "did you mean `help`?": "description desc",
         "did you mean `enum`?": "options choices values allowed",
         "did you mean `default`?": "value",
+        "did you mean `pattern`?": "regex regexp match format",
         "did you mean `minimum`?": "min",
         "did you mean `maximum`?": "max",
     }),

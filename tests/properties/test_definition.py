@@ -23,7 +23,7 @@ VALID = {
     "params": {
         "a": "1",
         "b": {"type": "integer", "default": 3, "minimum": 1, "maximum": 5},
-        "c": {"enum": ["x"], "help": "h"},
+        "c": {"enum": ["x"], "help": "h", "pattern": "[a-z]"},
     },
     "env": {"A": "{{ params.a }}", "B": 1, "C": True},
     "dotenv": [".env", {"path": "a/b", "optional": True}],

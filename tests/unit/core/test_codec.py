@@ -213,6 +213,7 @@ PARAMS = st.builds(
     minimum=st.none() | SECONDS,
     maximum=st.none() | SECONDS,
     help=TEXT,
+    pattern=st.none() | TEXT,
 )
 PLANS = st.builds(
     Pipeline,
