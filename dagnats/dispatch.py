@@ -130,6 +130,7 @@ class Dispatch:
             "params": started.params,
             "vars": started.vars,
             "env": started.env,
+            "git": started.git,
             "pipeline": pipeline_context(started.plan.name, started.plan.file, started.workspace),
             "run": run,
             "steps": {id_: _step_context(state, id_) for id_ in _mentioned(state, texts, expression)},

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from dagnats import rundir
 from dagnats.bus.server import Server
 from dagnats.definition import load
+from dagnats.definition.dotenv import read_dotenv
 from dagnats.definition.params import resolve
 from dagnats.definition.problems import Problems, quoted
 from dagnats.definition.words import suggest
@@ -31,7 +32,8 @@ def run(request: Request) -> int:
     params = resolve(plan.params, request.params, request.param_files, os.environ)
     workspace = project_root(request.file)
     vault = _secrets(request, plan, workspace)
-    guardian = Guardian.start()
+    # What the files hold goes to processes and nowhere else: no event and no task has it.
+    guardian = Guardian.start({**os.environ, **read_dotenv(plan.dotenv, workspace)} if plan.dotenv else None)
     directory = rundir.create(workspace, ephemeral=request.ephemeral)
     try:
         server = Server(guardian, directory.path)

@@ -17,19 +17,17 @@ _SHOWN = 500
 
 async def resolve_vars(
     plan: Pipeline,
-    params: Mapping[str, JSON],
-    env: Mapping[str, str],
+    known: Mapping[str, Mapping[str, JSON]],
     workspace: Path,
     guardian: Guardian,
     *,
     hide: Callable[[str], str] = str,
 ) -> dict[str, JSON]:
-    """Render each variable; `{sh: …}` runs in the workspace. Raises UsageError, whose text is without what `hide` hides: nothing has been started then."""
-    context: dict[str, JSON] = {
-        "params": params,
-        "env": env,
-        "pipeline": pipeline_context(plan.name, plan.file, str(workspace)),
-    }
+    """Render each variable with the contexts that are known; `{sh: …}` runs in the workspace.
+
+    Raises UsageError, whose text is without what `hide` hides: nothing has been started then.
+    """
+    context: dict[str, JSON] = {**known, "pipeline": pipeline_context(plan.name, plan.file, str(workspace))}
     resolved: dict[str, JSON] = {}
     for name, value in plan.vars.items():
         try:

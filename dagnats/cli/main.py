@@ -71,30 +71,31 @@ def cli() -> None:
     help="Read values of secrets from a YAML or JSON file that only its owner may read.",
 )
 @click.option("--ephemeral", is_flag=True, envvar="DAGNATS_EPHEMERAL", help="Keep nothing of the run.")
+@click.option(
+    "--help-params", is_flag=True, envvar="DAGNATS_HELP_PARAMS", help="Show the parameters of FILE and run nothing."
+)
 @click.option("-q", "--quiet", is_flag=True, envvar="DAGNATS_QUIET", help="Say only what failed.")
 @click.option("-v", "--verbose", is_flag=True, envvar="DAGNATS_VERBOSE", help="Say also when steps start.")
-def run(file: str | None, params: tuple[str, ...], params_file: str | None, **flags: Any) -> int:
+def run(file: str | None, params: tuple[str, ...], params_file: str | None, *, help_params: bool, **flags: Any) -> int:
     """Run the pipeline in FILE (`-` reads it from stdin; without FILE, dagnats.yaml or pipeline.yaml here)."""
-    from dagnats.definition import InvalidPipelineError, summary  # noqa: PLC0415 - the same as below
     from dagnats.definition import params as parameters  # noqa: PLC0415 - measured: --help and --version must not pay for it
     from dagnats.request import Request  # noqa: PLC0415 - the same
     from dagnats.run import run as run_pipeline  # noqa: PLC0415 - the same
 
     path = file if file is not None else _default_file()
     text = sys.stdin.buffer.read(STDIN_MAX_BYTES + 1) if path == "-" else None
+    path = "<stdin>" if path == "-" else path
+    if help_params:
+        return _show_params(path, text)
     request = Request(
-        file="<stdin>" if path == "-" else path,
+        file=path,
         text=text,
         params=parameters.parse_assignments(list(params)),
         param_files=_read_params(params_file),
         again=["dagnats", *sys.argv[1:]],
         **flags,
     )
-    try:
-        return run_pipeline(request)
-    except InvalidPipelineError as error:
-        click.echo(f"{error}\n{summary(error.total, 1)}; nothing was started", err=True)
-        return error.exit_code
+    return _reported(lambda: run_pipeline(request))
 
 
 @cli.command()
@@ -113,6 +114,23 @@ def validate(files: tuple[str, ...], form: str) -> int:
     from dagnats.cli.validate import validate_files  # noqa: PLC0415 - measured: --help and --version must not pay for it
 
     return validate_files(files, form)
+
+
+def _show_params(path: str, text: bytes | None) -> int:
+    from dagnats.cli.help_params import show_params  # noqa: PLC0415 - only for those who ask
+
+    return _reported(lambda: show_params(path, text))
+
+
+def _reported(call: Callable[[], int]) -> int:
+    """Call, and tell what is wrong with a file as `validate` does."""
+    from dagnats.definition import InvalidPipelineError, summary  # noqa: PLC0415 - the same as above
+
+    try:
+        return call()
+    except InvalidPipelineError as error:
+        click.echo(f"{error}\n{summary(error.total, 1)}; nothing was started", err=True)
+        return error.exit_code
 
 
 def _default_file() -> str:

@@ -11,7 +11,7 @@ from typing import Any
 
 from dagnats.core import events
 from dagnats.core.events import AnyEvent, CancelledBy, Outcome, Reason
-from dagnats.core.pipeline import JSON, FanOut, Output, Param, Pipeline, Retry, Step
+from dagnats.core.pipeline import JSON, EnvFile, FanOut, Output, Param, Pipeline, Retry, Step
 from dagnats.core.text import encode_json
 from dagnats.errors import JournalError
 
@@ -21,7 +21,7 @@ VERSION = 1
 _EVENTS: Mapping[str, tuple[type[Any], tuple[str, ...]]] = {
     "RunStarted": (
         events.RunStarted,
-        ("run", "plan", "max_parallel", "workspace", "params", "vars", "env", "versions"),
+        ("run", "plan", "max_parallel", "workspace", "params", "vars", "env", "versions", "git"),
     ),
     "StepScheduled": (events.StepScheduled, ("step", "attempt", "not_before")),
     "StepStarted": (events.StepStarted, ("step", "attempt", "worker")),
@@ -46,12 +46,13 @@ _STEP = (
 )  # fmt: skip
 _PIPELINE = (
     "name", "file", "steps", "finally_steps", "description", "env", "params", "vars", "outputs", "max_parallel",
-    "timeout_s", "fail_fast", "env_names", "secrets",
+    "timeout_s", "fail_fast", "env_names", "secrets", "uses_git", "dotenv",
 )  # fmt: skip
 _RETRY = ("max_attempts", "strategy", "initial_delay_s", "max_delay_s", "multiplier", "jitter", "on")
 _FAN_OUT = ("axes", "include", "exclude", "items", "name", "max_parallel", "fail_fast")
 _OUTPUT = ("type", "required")
-_PARAM = ("type", "default", "required", "enum", "minimum", "maximum", "help")
+_ENV_FILE = ("path", "optional")
+_PARAM = ("type", "default", "required", "enum", "minimum", "maximum", "help", "pattern")
 
 
 def _defaults(cls: type[Any], fields: Sequence[str]) -> dict[str, Any]:
@@ -74,6 +75,7 @@ _RECORDS: tuple[tuple[type[Any], tuple[str, ...]], ...] = (
     (Retry, _RETRY),
     (FanOut, _FAN_OUT),
     (Output, _OUTPUT),
+    (EnvFile, _ENV_FILE),
     (Param, _PARAM),
 )
 _DEFAULTS: Mapping[type[Any], Mapping[str, Any]] = {cls: _defaults(cls, fields) for cls, fields in _RECORDS}
@@ -89,7 +91,7 @@ def _record(value: Any, fields: Sequence[str]) -> dict[str, JSON]:
     return record
 
 
-def _plain(value: Any) -> JSON:  # noqa: PLR0911 - one line a kind of value
+def _plain(value: Any) -> JSON:  # noqa: C901, PLR0911 - one line a kind of value
     match value:
         case Step():
             return _record(value, _STEP)
@@ -101,6 +103,8 @@ def _plain(value: Any) -> JSON:  # noqa: PLR0911 - one line a kind of value
             return _record(value, _FAN_OUT)
         case Output():
             return _record(value, _OUTPUT)
+        case EnvFile():
+            return _record(value, _ENV_FILE)
         case Param():
             return _record(value, _PARAM)
         case frozenset():
@@ -175,6 +179,7 @@ def plan_from(record: Mapping[str, Any]) -> Pipeline:
         values[key] = tuple(_step(step) for step in record.get(key, ()))
     if "params" in values:
         values["params"] = {name: _param(param) for name, param in record["params"].items()}
+    values["dotenv"] = tuple(EnvFile(**file) for file in record.get("dotenv", ()))
     values["env_names"] = frozenset(record.get("env_names", ()))
     return Pipeline(**values)
 
@@ -184,8 +189,9 @@ def _step(record: Mapping[str, Any]) -> Step:
     for key in ("needs", "command"):
         if key in values:
             values[key] = tuple(values[key])
-    if isinstance(values.get("shell"), list):
-        values["shell"] = tuple(values["shell"])
+    for key in ("shell", "allow_failure"):
+        if isinstance(values.get(key), list):
+            values[key] = tuple(values[key])
     if "status_functions" in values:
         values["status_functions"] = frozenset(values["status_functions"])
     if "retry" in values:

@@ -54,7 +54,7 @@ class Event:
 class RunStarted(Event):
     """The first event: the plan and every value from outside, so that nothing is asked again later.
 
-    `env` holds those names of the runner's environment that templates mention, `pipeline` the context of that name,
+    `env` holds those names of the runner's environment that templates mention, `git` what templates see under that name if any mentions it,
     `versions` the versions of what wrote the journal.
     """
 
@@ -66,6 +66,7 @@ class RunStarted(Event):
     vars: Mapping[str, JSON] = field(default_factory=dict)
     env: Mapping[str, str] = field(default_factory=dict)
     versions: Mapping[str, str] = field(default_factory=dict)
+    git: Mapping[str, JSON] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

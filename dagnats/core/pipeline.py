@@ -26,6 +26,15 @@ class Param:
     minimum: float | None = None
     maximum: float | None = None
     help: str = ""
+    pattern: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class EnvFile:
+    """A file of environment variables beneath the project's root. What it holds is read when the run starts, and never recorded."""
+
+    path: str
+    optional: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +89,7 @@ class Step:
 
     `needs` holds ids of steps in the same list (`steps` or `finally`) only, the rule "waits for the step above" already applied.
     `condition` is the expression of `if`, without braces, or None. `status_functions` are the ones it calls.
+    `allow_failure` is a truth, or the exit codes with which the step may fail.
     `shell` is a known shell's name or an argv with `{0}` for the script's file. `line` is where the step begins in its file.
     With `each_condition`, `condition` is asked of every instance. Steps of one `mutex` never run side by side. A step that `handles` another is
     of its `on_failure`: it runs when that one has failed for good.
@@ -98,7 +108,7 @@ class Step:
     timeout_s: float | None = None
     idle_timeout_s: float | None = None
     retry: Retry = Retry()
-    allow_failure: bool = False
+    allow_failure: bool | tuple[int, ...] = False
     outputs: Mapping[str, Output] = field(default_factory=dict)
     line: int = 0
     fan_out: FanOut | None = None
@@ -112,7 +122,8 @@ class Pipeline:
     """The plan. `vars` and `params` are resolved before the run starts; their values travel on `RunStarted`.
 
     A variable is a JSON value in which strings may be templates, or `{"sh": script}`. `env_names` are the names of the runner's environment that
-    templates mention: only these are recorded. `secrets` holds sources, as `env://NAME`; their values are no part of any plan.
+    templates mention: only these are recorded; `uses_git` says whether one mentions `git`, which is not read otherwise. `secrets` holds sources, as
+    `env://NAME`; their values are no part of any plan.
     """
 
     name: str
@@ -129,3 +140,5 @@ class Pipeline:
     fail_fast: bool = False
     env_names: frozenset[str] = frozenset()
     secrets: Mapping[str, str] = field(default_factory=dict)
+    uses_git: bool = False
+    dotenv: tuple[EnvFile, ...] = ()

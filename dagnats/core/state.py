@@ -27,6 +27,7 @@ from dagnats.core.events import (
 )
 from dagnats.core.fanout import cells, instance_id, labels, together
 from dagnats.core.graph import graph_of
+from dagnats.core.pipeline import Step
 from dagnats.core.status import BAD, TERMINAL, TRANSITIONS, Status
 from dagnats.core.step import Instances, StepState
 from dagnats.errors import JournalError
@@ -200,7 +201,7 @@ class RunState:
             case StepFailed():
                 if self._may_retry(state, event):
                     return Status.WAITING
-                if state.step.allow_failure:
+                if _is_allowed(state.step, event):
                     return Status.WARNING
                 return Status.TIMED_OUT if event.reason in (Reason.TIMEOUT, Reason.IDLE_TIMEOUT) else Status.FAILED
 
@@ -358,6 +359,13 @@ class RunState:
                 state.blocked_by = event.by
             case _:
                 pass
+
+
+def _is_allowed(step: Step, event: StepFailed) -> bool:
+    """Whether the step may fail in this way."""
+    if isinstance(step.allow_failure, bool):
+        return step.allow_failure
+    return event.reason == Reason.EXIT and event.exit_code in step.allow_failure
 
 
 def fold(events: Iterable[AnyEvent]) -> RunState:

@@ -11,7 +11,8 @@ from dagnats.definition import values
 from dagnats.definition.fanout import axes_of, fan_out, own_names
 from dagnats.definition.needs import Draft, draft, draft_handlers
 from dagnats.definition.params import check_value
-from dagnats.definition.problems import Problems, quoted
+from dagnats.definition.patterns import PatternError, matches
+from dagnats.definition.problems import Problems, printable, quoted
 from dagnats.definition.scopes import IN_PIPELINE, Names, Scope, with_secrets
 from dagnats.definition.templates import TemplateCheck
 from dagnats.definition.tree import Node
@@ -60,6 +61,8 @@ def compile_pipeline(root: Node, file: str, lines: list[str], problems: Problems
         fail_fast=values.flag(root.get("fail_fast")),
         env_names=frozenset(names.env_names),
         secrets=secrets,
+        uses_git=names.uses_git,
+        dotenv=values.env_files(root.get("dotenv"), problems),
     )
 
 
@@ -100,6 +103,7 @@ def _param(name: str, node: Node, problems: Problems) -> Param:
         minimum=_bound(node.get("minimum")),
         maximum=_bound(node.get("maximum")),
         help=values.text(node.get("help")) or "",
+        pattern=_pattern(name, kind, node, problems),
     )
     if default is not None and default.value is not None:
         _check_default(name, param, default, problems)
@@ -109,6 +113,26 @@ def _param(name: str, node: Node, problems: Problems) -> Param:
         )
     _check_limits(name, param, node, problems)
     return param
+
+
+def _pattern(name: str, kind: str, node: Node, problems: Problems) -> str | None:
+    place = node.get("pattern")
+    pattern = values.text(place)
+    if place is None or not pattern:
+        return None
+    if kind != "string":
+        problems.add(node.keys["pattern"], f"`pattern` is for text, and param {quoted(name)} is of type {kind}")
+        return None
+    try:
+        matches(pattern, "")
+    except PatternError as error:
+        problems.add(
+            place,
+            f"the pattern of param {quoted(name)} is no regular expression of RE2: {printable(str(error))}",
+            error.hint,
+        )
+        return None
+    return pattern
 
 
 def _check_default(name: str, param: Param, default: Node, problems: Problems) -> None:
@@ -205,7 +229,7 @@ class _Steps:
             timeout_s=FINALLY_TIMEOUT_S if last and timeout is None else timeout,
             idle_timeout_s=values.duration(fields.get("idle_timeout"), self._problems),
             retry=values.retry(fields.get("retry"), self._problems),
-            allow_failure=values.flag(fields.get("allow_failure")),
+            allow_failure=values.allow_failure(fields.get("allow_failure")),
             outputs=values.outputs(fields.get("outputs")),
             line=one.node.line,
             each_condition=each,

@@ -6,8 +6,7 @@ from dagnats.definition.needs import Ancestry, Draft
 from dagnats.definition.problems import Problems, quoted
 from dagnats.definition.words import suggest
 
-ROOTS = ("params", "vars", "env", "pipeline", "run", "steps")
-LATER = frozenset(["git"])
+ROOTS = ("params", "vars", "env", "git", "pipeline", "run", "steps")
 ELSEWHERE = {
     "matrix": "it is known in a step that has a `matrix`",
     "item": "it is known in a step that has a `foreach`",
@@ -15,8 +14,9 @@ ELSEWHERE = {
 }
 FAILED_FIELDS = ("step", "error", "exit_code")
 PIPELINE_FIELDS = ("name", "dir", "file")
+GIT_FIELDS = ("sha", "branch", "tag", "dirty")
 STEP_FIELDS = ("outputs", "status", "exit_code")
-IN_PIPELINE = ("params", "vars", "env", "pipeline")
+IN_PIPELINE = ("params", "vars", "env", "git", "pipeline")
 SECRETS_PLACE = "`secrets` may be used only in `env` of a step and in `run`"
 
 
@@ -59,8 +59,6 @@ def _elsewhere(root: str, scope: Scope) -> "Finding | None":
     if root == "secrets":
         hint = 'give it to a step: `env: {NAME: "{{ secrets.NAME }}"}`'
         return Finding(f"{SECRETS_PLACE}, not in {scope.place}" if scope.step is None else SECRETS_PLACE, hint)
-    if root in LATER:
-        return Finding(f"{quoted(root)} is not supported by this version")
     if root in ELSEWHERE:
         return Finding(f"{quoted(root)} is not known in {scope.place}", ELSEWHERE[root])
     if root in ROOTS:
@@ -79,6 +77,7 @@ class Names:
     main: dict[str, Draft]
     last: dict[str, Draft]
     env_names: set[str] = field(default_factory=set)
+    uses_git: bool = False
     _main_ancestry: Ancestry | None = None
     _last_ancestry: Ancestry | None = None
 
@@ -95,6 +94,7 @@ class Names:
             "params": self._params,
             "vars": self._vars,
             "env": self._env,
+            "git": self._git,
             "pipeline": self._pipeline,
             "run": self._run,
             "steps": self._steps,
@@ -152,6 +152,10 @@ class Names:
             return None
         hint = suggest(path[1], list(self.secrets), self.problems) or "declare it under `secrets`"
         return Finding(f"there is no secret {quoted(path[1])}", hint)
+
+    def _git(self, path: tuple[str, ...], _scope: Scope) -> Finding | None:
+        self.uses_git = True
+        return self._field("git", path[1:], GIT_FIELDS)
 
     def _pipeline(self, path: tuple[str, ...], _scope: Scope) -> Finding | None:
         return self._field("pipeline", path[1:], PIPELINE_FIELDS)

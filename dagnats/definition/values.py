@@ -4,7 +4,8 @@ import posixpath
 import re
 from typing import Any
 
-from dagnats.core.pipeline import Output, Retry
+from dagnats.core.pipeline import EnvFile, Output, Retry
+from dagnats.core.text import has_template
 from dagnats.definition.problems import Problems, quoted
 from dagnats.definition.tree import Node
 
@@ -96,6 +97,23 @@ def secrets(node: Node | None, problems: Problems) -> dict[str, str]:
     return result
 
 
+def env_files(node: Node | None, problems: Problems) -> tuple[EnvFile, ...]:
+    """The files of environment variables. That each stays in the project, links included, is seen when it is read."""
+    files: list[EnvFile] = []
+    for item in node.items() if node is not None else ():
+        place = item.get("path") if isinstance(item.value, dict) else item
+        path = text(place)
+        if place is None or path is None:
+            continue
+        if has_template(path):
+            problems.add(place, "the path of a dotenv file may hold no template", "it is read before there are values")
+        elif posixpath.isabs(path) or posixpath.normpath(path).split("/")[0] == "..":
+            hint = "write a path relative to the project's root"
+            problems.add(place, f"the dotenv file {quoted(path)} is not of this project", hint)
+        files.append(EnvFile(path, flag(item.get("optional"))))
+    return tuple(files)
+
+
 def retry(node: Node | None, problems: Problems) -> Retry:
     """When a failed attempt is followed by another one."""
     if node is None:
@@ -131,6 +149,12 @@ def _reasons(node: Node | None) -> tuple[int | str, ...] | None:
     if node is None:
         return None
     return tuple(item.value if isinstance(item.value, str) else whole(item) or 0 for item in node.items())
+
+
+def allow_failure(node: Node | None) -> bool | tuple[int, ...]:
+    """Whether a step may fail, or the exit codes with which it may."""
+    codes = node.get("exit_codes") if node is not None else None
+    return flag(node) if codes is None else tuple(code for item in codes.items() if (code := whole(item)) is not None)
 
 
 def outputs(node: Node | None) -> dict[str, Output]:

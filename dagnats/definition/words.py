@@ -17,10 +17,9 @@ LATER_STEP = """image container artifacts once type duration signal pipeline par
 provider model base_url api_key_env system prompt context tools loop budget output_schema checks temperature reasoning
 max_output_tokens observation_max_bytes sandbox network protect price"""
 UNSUPPORTED: dict[str, frozenset[str]] = {
-    "pipeline": frozenset({"dotenv", "services", "include", "budget"}),
+    "pipeline": frozenset({"services", "include", "budget"}),
     "step": frozenset(LATER_STEP.split()),
     "defaults": frozenset(LATER_STEP.split()),
-    "param": frozenset({"pattern"}),
 }
 STAGES = "there are no stages; a step says in `needs` what it waits for"
 STEP_WORDS = _by_word({
@@ -43,15 +42,17 @@ STEP_WORDS = _by_word({
     "did you mean `foreach`?": "for with_items loop_over each",
     "did you mean `on_failure`?": "on_error catch rescue",
     "did you mean `mutex`?": "lock resource_group concurrency",
+    "it stands at the top of the file, once for all steps": "params finally defaults dotenv max_parallel fail_fast include",
     STAGES: "stage",
 })  # fmt: skip
 FOREIGN: dict[str, dict[str, str]] = {
     "step": STEP_WORDS,
-    "defaults": STEP_WORDS | _by_word({"`id`, `needs`, `run` and `command` have no defaults": "id needs run command"}),
+    "defaults": STEP_WORDS | _by_word({"`id`, `needs`, `run` and `command` have no defaults": "id needs run command", "it belongs to a step": "matrix foreach on_failure"}),
     "pipeline": _by_word({
         "did you mean `steps`, one list of all steps?": "jobs tasks pipeline workflow targets nodes dag",
         "did you mean `env`, or `vars`?": "environment variables",
         "did you mean `secrets`?": "secret credentials",
+        "did you mean `dotenv`?": "env_file env_files envfile dot_env",
         "did you mean `params`?": "inputs parameters args arguments",
         "did you mean `defaults`?": "default",
         "did you mean `finally`?": "on_exit handler_on cleanup teardown always post",
@@ -74,10 +75,13 @@ FOREIGN: dict[str, dict[str, str]] = {
         "did you mean `help`?": "description desc",
         "did you mean `enum`?": "options choices values allowed",
         "did you mean `default`?": "value",
+        "did you mean `pattern`?": "regex regexp match format",
         "did you mean `minimum`?": "min",
         "did you mean `maximum`?": "max",
     }),
     "foreach": _by_word({"did you mean `items`?": "in list var of", "did you mean `as`?": "item name"}),
+    "dotenv file": _by_word({"did you mean `path`?": "file name", "did you mean `optional`?": "required missing_ok"}),
+    "allow_failure": _by_word({"did you mean `exit_codes`?": "codes code exit_code on_exit_codes on"}),
     "need": _by_word({"did you mean `step`?": "id job name task", "did you mean `optional`?": "required"}),
     "output": _by_word({"an output has no default; a step writes it or not": "default"}),
 }  # fmt: skip

@@ -23,9 +23,10 @@ VALID = {
     "params": {
         "a": "1",
         "b": {"type": "integer", "default": 3, "minimum": 1, "maximum": 5},
-        "c": {"enum": ["x"], "help": "h"},
+        "c": {"enum": ["x"], "help": "h", "pattern": "[a-z]"},
     },
     "env": {"A": "{{ params.a }}", "B": 1, "C": True},
+    "dotenv": [".env", {"path": "a/b", "optional": True}],
     "vars": {"v": "{{ params.a }}", "w": [1, {"k": None}], "s": {"sh": "date"}},
     "secrets": {"S": "env://S", "T": "file://t", "U": "cmd://echo u"},
     "defaults": {"timeout": "10m", "shell": "sh", "env": {"D": "d"}, "retry": 1},

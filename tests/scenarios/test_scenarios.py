@@ -1,13 +1,14 @@
 """Every folder beside this file is a pipeline that somebody could have written, run by the installed command as `command` says.
 
-`expected.json` tells how it ends; the snapshot holds what is printed, with names of runs, times and paths replaced. After each run its journal is read
-back from its store and folded again.
+`expected.json` tells how it ends; the snapshot holds what is printed, with names of runs, times and paths replaced. `setup`, where there is one, is a
+shell script that makes what can not be kept in this repository. After each run its journal is read back from its store and folded again.
 """
 
 import json
 import re
 import shlex
 import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -44,6 +45,9 @@ def test_scenario(name, tmp_path, snapshot):
     expected = json.loads((workspace / "expected.json").read_text())
     command = workspace / "command"
     env, args = parsed(command.read_text() if command.exists() else DEFAULT_COMMAND)
+
+    if (workspace / "setup").exists():
+        subprocess.run(["sh", "-eu", "setup"], cwd=workspace, check=True, timeout=60)
 
     result = dagnats([*args, "--events", EVENTS], workspace, env)
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from dagnats.core import events
 from dagnats.core.codec import commit_hash, decode_commit, encode_commit, event_record, plan_from, plan_record
 from dagnats.core.events import AnyEvent, CancelledBy, Outcome, Reason
-from dagnats.core.pipeline import FanOut, Output, Param, Pipeline, Retry, Step
+from dagnats.core.pipeline import EnvFile, FanOut, Output, Param, Pipeline, Retry, Step
 from dagnats.errors import JournalError
 
 PLAN = Pipeline(name="p", file="p.yaml", steps=(Step(id="a", run="true"),))
@@ -26,6 +26,7 @@ FULL: list[AnyEvent] = [
         vars={"list": [1, {"a": False}]},
         env={"HOME": "/h"},
         versions={"dagnats": "0.1.0"},
+        git={"sha": "0" * 40, "dirty": True},
     ),
     events.StepScheduled(seq=2, at=2.0, step="a", attempt=1, not_before=9.25),
     events.StepStarted(seq=3, at=2.0, step="a", attempt=1, worker="w"),
@@ -210,7 +211,7 @@ STEPS = st.builds(
     timeout_s=st.none() | SECONDS,
     idle_timeout_s=st.none() | SECONDS,
     retry=RETRIES,
-    allow_failure=st.booleans(),
+    allow_failure=st.booleans() | st.lists(st.integers(1, 255), min_size=1, max_size=3).map(tuple),
     outputs=st.dictionaries(
         NAMES, st.builds(Output, st.sampled_from(["string", "integer", "json"]), st.booleans()), max_size=2
     ),
@@ -229,6 +230,7 @@ PARAMS = st.builds(
     minimum=st.none() | SECONDS,
     maximum=st.none() | SECONDS,
     help=TEXT,
+    pattern=st.none() | TEXT,
 )
 PLANS = st.builds(
     Pipeline,
@@ -245,6 +247,8 @@ PLANS = st.builds(
     timeout_s=st.none() | SECONDS,
     fail_fast=st.booleans(),
     env_names=st.frozensets(NAMES, max_size=3),
+    uses_git=st.booleans(),
+    dotenv=st.lists(st.builds(EnvFile, TEXT, st.booleans()), max_size=2).map(tuple),
 )
 
 

@@ -139,6 +139,10 @@ ALWAYS_AGAIN = {"retry": Retry(max_attempts=9, initial_delay_s=60.0)}
 FAILURES = [
     (Status.WAITING, EXIT, ALWAYS_AGAIN),
     (Status.WARNING, {**EXIT, "attempt": 9}, {"allow_failure": True}),
+    (Status.WARNING, {**EXIT, "attempt": 9}, {"allow_failure": (3, 1)}),
+    (Status.FAILED, {**EXIT, "attempt": 9}, {"allow_failure": (3,)}),
+    (Status.FAILED, {**EXIT, "attempt": 9, "reason": Reason.SIGNAL}, {"allow_failure": (1,)}),
+    (Status.TIMED_OUT, {**TIMEOUT, "attempt": 9}, {"allow_failure": (1,)}),
     (Status.FAILED, {**EXIT, "attempt": 9}, {}),
     (Status.TIMED_OUT, {**TIMEOUT, "attempt": 9}, {}),
 ]
