@@ -9,6 +9,7 @@ from pathlib import Path
 from dagnats import __version__
 from dagnats.bus.server import Server
 from dagnats.core.pipeline import JSON, Pipeline
+from dagnats.definition.select import Selection
 from dagnats.process import Guardian
 from dagnats.rundir import RunDirectory
 
@@ -26,6 +27,7 @@ class Request:
     color: str = "auto"
     events_file: str | None = None
     exit_code_from: str | None = None
+    selection: Selection = field(default_factory=Selection)
     ephemeral: bool = False
     quiet: bool = False
     verbose: bool = False

@@ -5,13 +5,14 @@ imports are most of the time of a short run.
 """
 
 import os
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dagnats import rundir
 from dagnats.bus.server import Server
+from dagnats.core.pipeline import Pipeline
 from dagnats.definition import load
 from dagnats.definition.params import resolve
+from dagnats.definition.select import select
 from dagnats.errors import UsageError
 from dagnats.process import Guardian
 from dagnats.request import Prepared, Request
@@ -22,12 +23,14 @@ if TYPE_CHECKING:
 
 def run(request: Request) -> int:
     """Run the file; gives the exit code. Raises DagnatsError for all that is not a step's failure."""
-    plan = load(request.file, request.text)
+    plan = select(load(request.file, request.text), request.selection)
     known = {step.id for step in (*plan.steps, *plan.finally_steps)}
     if request.exit_code_from is not None and request.exit_code_from not in known:
-        raise UsageError(f"--exit-code-from: {plan.name} has no step `{request.exit_code_from}`")
+        raise UsageError(
+            f"--exit-code-from: {plan.name} has no step `{request.exit_code_from}`{_left_out(plan, request)}"
+        )
     params = resolve(plan.params, request.params, request.param_files, os.environ)
-    workspace = project_root(request.file)
+    workspace = rundir.project_root(request.file)
     guardian = Guardian.start()
     directory = rundir.create(workspace, ephemeral=request.ephemeral)
     try:
@@ -44,13 +47,8 @@ def run(request: Request) -> int:
     return exit_code(state, request.exit_code_from)
 
 
-def project_root(file: str) -> Path:
-    """Give the directory in which steps run: the repository that holds the file, else the file's own directory."""
-    start = Path.cwd() if file in ("-", "<stdin>") else Path(file).resolve().parent
-    for directory in (start, *start.parents):
-        if (directory / ".git").exists():
-            return directory
-    return start
+def _left_out(plan: Pipeline, request: Request) -> str:
+    return " left: the selection leaves it out" if request.exit_code_from in plan.left_out else ""
 
 
 def exit_code(state: "RunState", from_step: str | None) -> int:

@@ -45,7 +45,7 @@ _STEP = (
 )  # fmt: skip
 _PIPELINE = (
     "name", "file", "steps", "finally_steps", "description", "env", "params", "vars", "outputs", "max_parallel",
-    "timeout_s", "fail_fast", "env_names",
+    "timeout_s", "fail_fast", "env_names", "selection", "left_out",
 )  # fmt: skip
 _RETRY = ("max_attempts", "strategy", "initial_delay_s", "max_delay_s", "multiplier", "jitter", "on")
 _OUTPUT = ("type", "required")
@@ -176,6 +176,8 @@ def plan_from(record: Mapping[str, Any]) -> Pipeline:
     if "params" in values:
         values["params"] = {name: _param(param) for name, param in record["params"].items()}
     values["env_names"] = frozenset(record.get("env_names", ()))
+    values["selection"] = {flag: tuple(ids) for flag, ids in record.get("selection", {}).items()}
+    values["left_out"] = tuple(record.get("left_out", ()))
     return Pipeline(**values)
 
 

@@ -84,7 +84,8 @@ class Pipeline:
     """The plan. `vars` and `params` are resolved before the run starts; their values travel on `RunStarted`.
 
     A variable is a JSON value in which strings may be templates, or `{"sh": script}`. `env_names` are the names of the runner's environment that
-    templates mention: only these are recorded.
+    templates mention: only these are recorded. `selection` holds what was asked to be run of the file (`only`, `from`, `until`, `skip`), and `left_out`
+    the steps that are not run because of it.
     """
 
     name: str
@@ -100,3 +101,5 @@ class Pipeline:
     timeout_s: float | None = None
     fail_fast: bool = False
     env_names: frozenset[str] = frozenset()
+    selection: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    left_out: tuple[str, ...] = ()

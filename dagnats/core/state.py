@@ -142,7 +142,9 @@ class RunState:
         self.final_graph = graph_of(plan.finally_steps)
         self.steps = {step.id: StepState(step, False, len(step.needs)) for step in plan.steps}
         self.steps |= {step.id: StepState(step, True, len(step.needs)) for step in plan.finally_steps}
-        self.ready: deque[str] = deque(step.id for step in plan.steps if not step.needs)
+        # a selection may have left steps of `finally` only
+        first = plan.steps or plan.finally_steps
+        self.ready: deque[str] = deque(step.id for step in first if not step.needs)
         self.retries: deque[str] = deque()
         self.doomed: dict[str, None] = {}
         self.dispatched: dict[str, None] = {}

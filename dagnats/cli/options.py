@@ -1,0 +1,59 @@
+"""Options that several commands share, and what a shell is offered to complete them. Nothing here may be slow to import."""
+
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
+
+import click
+from click.shell_completion import CompletionItem
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+def complete_file(_ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Let the shell complete the name of a file."""
+    return [CompletionItem(incomplete, type="file")]
+
+
+def complete_step(ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Offer the steps of the pipeline that the command line names, else of the one that is here."""
+    from dagnats.cli.sources import step_names  # noqa: PLC0415 - measured: only a completion of steps reads a file
+
+    return [
+        CompletionItem(id_, help=name) for id_, name in step_names(ctx.params.get("file")) if id_.startswith(incomplete)
+    ]
+
+
+def params_options(command: Command) -> Command:
+    """Add `-p` and `--params-file`."""
+    option = click.option(
+        "--params-file",
+        metavar="FILE",
+        envvar="DAGNATS_PARAMS_FILE",
+        shell_complete=complete_file,
+        help="Read parameters from a YAML or JSON file.",
+    )
+    given = click.option(
+        "-p", "--param", "params", multiple=True, metavar="NAME=VALUE", help="Set a parameter; may be given again."
+    )
+    return given(option(command))
+
+
+def selection_options(command: Command) -> Command:
+    """Add `--only`, `--from`, `--until` and `--skip`."""
+    options: Sequence[tuple[Sequence[str], str]] = (
+        (["--skip"], "Leave this step out"),
+        (["--until"], "Run this step, and all that it needs"),
+        (["--from", "start"], "Run this step, and all that follow on it"),
+        (["--only"], "Run this step, and no other"),
+    )
+    for names, words in options:
+        variable = f"DAGNATS_{names[0].removeprefix('--').upper()}"
+        command = click.option(
+            *names,
+            multiple=True,
+            metavar="STEP",
+            envvar=variable,
+            shell_complete=complete_step,
+            help=f"{words}; may be given again.",
+        )(command)
+    return command
