@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from dagnats.cli.options import Command, complete_file, params_options, selection_options
+from dagnats.cli.options import Command, complete_file, complete_path, params_options, selection_options
 
 
 def _format_option(*formats: str) -> Callable[[Command], Command]:
@@ -58,4 +58,43 @@ def render(file: str | None, params: tuple[str, ...], params_file: str | None, f
     return render_file(file, params, params_file, form)
 
 
-COMMANDS: Sequence[click.Command] = (plan, graph, render)
+@click.command()
+@click.argument("path", required=False, shell_complete=complete_path)
+def schema(path: str | None) -> int:
+    """Print the JSON Schema of pipelines, or explain the part at PATH, such as `steps.retry`."""
+    from dagnats.cli.schema import show_schema  # noqa: PLC0415 - the same
+
+    return show_schema(path)
+
+
+@click.command()
+@click.argument("file", default="pipeline.yaml", shell_complete=complete_file)
+@click.option(
+    "--template",
+    type=click.Choice(["minimal", "python", "node"]),
+    default="minimal",
+    envvar="DAGNATS_TEMPLATE",
+    show_default=True,
+    help="What the pipeline is for.",
+)
+def init(file: str, template: str) -> int:
+    """Write a pipeline that runs to FILE, which is pipeline.yaml unless given and must not be there yet."""
+    from dagnats.cli.init import write_template  # noqa: PLC0415 - the same
+
+    return write_template(template, file)
+
+
+@click.command()
+@click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
+def completion(shell: str) -> int:
+    """Print the script that teaches SHELL to complete dagnats.
+
+    For bash: add `eval "$(dagnats completion bash)"` to ~/.bashrc; for zsh the same to ~/.zshrc, after compinit. For fish: `dagnats completion fish >
+    ~/.config/fish/completions/dagnats.fish`.
+    """
+    from dagnats.cli.completion import print_script  # noqa: PLC0415 - the same
+
+    return print_script(shell, click.get_current_context().find_root().command)
+
+
+COMMANDS: Sequence[click.Command] = (plan, graph, render, schema, init, completion)

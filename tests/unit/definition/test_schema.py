@@ -31,9 +31,7 @@ def parts(part, path="#"):
 
 
 def test_it_is_valid_for_new_and_for_old_tools():
-    jsonschema.Draft202012Validator.check_schema(
-        DOCUMENT | {"$schema": "https://json-schema.org/draft/2020-12/schema"}
-    )
+    jsonschema.Draft202012Validator.check_schema(DOCUMENT | {"$schema": "https://json-schema.org/draft/2020-12/schema"})
     jsonschema.Draft7Validator.check_schema(DOCUMENT)
 
 
@@ -87,7 +85,9 @@ def test_every_property_tells_what_it_is_and_shows_one(path, part):
 
 def test_editors_know_it_by_a_name_that_stays():
     assert DOCUMENT["$id"] == "https://dagnats.dev/schema/pipeline.schema.json"
-    assert DOCUMENT["$schema"] == "http://json-schema.org/draft-07/schema#"  # the newest that yaml-language-server knows well
+    assert (
+        DOCUMENT["$schema"] == "http://json-schema.org/draft-07/schema#"
+    )  # the newest that yaml-language-server knows well
 
 
 def test_every_example_and_default_is_valid():
