@@ -94,7 +94,7 @@ def run(file: str | None, params: tuple[str, ...], params_file: str | None, **fl
 @click.option(
     "--format",
     "form",
-    type=click.Choice(["text", "json"]),
+    type=click.Choice(["text", "json", "sarif", "github"]),
     default="text",
     envvar="DAGNATS_FORMAT",
     show_default=True,
