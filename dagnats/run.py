@@ -24,11 +24,7 @@ if TYPE_CHECKING:
 def run(request: Request) -> int:
     """Run the file; gives the exit code. Raises DagnatsError for all that is not a step's failure."""
     plan = select(load(request.file, request.text), request.selection)
-    known = {step.id for step in (*plan.steps, *plan.finally_steps)}
-    if request.exit_code_from is not None and request.exit_code_from not in known:
-        raise UsageError(
-            f"--exit-code-from: {plan.name} has no step `{request.exit_code_from}`{_left_out(plan, request)}"
-        )
+    _check_exit_code_from(plan, request.exit_code_from)
     params = resolve(plan.params, request.params, request.param_files, os.environ)
     workspace = rundir.project_root(request.file)
     guardian = Guardian.start()
@@ -47,8 +43,11 @@ def run(request: Request) -> int:
     return exit_code(state, request.exit_code_from)
 
 
-def _left_out(plan: Pipeline, request: Request) -> str:
-    return " left: the selection leaves it out" if request.exit_code_from in plan.left_out else ""
+def _check_exit_code_from(plan: Pipeline, id_: str | None) -> None:
+    if id_ in plan.left_out:
+        raise UsageError(f"--exit-code-from: the step `{id_}` is left out of this run")
+    if id_ is not None and id_ not in {step.id for step in (*plan.steps, *plan.finally_steps)}:
+        raise UsageError(f"--exit-code-from: {plan.name} has no step `{id_}`")
 
 
 def exit_code(state: "RunState", from_step: str | None) -> int:

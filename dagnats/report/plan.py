@@ -7,7 +7,7 @@ from dagnats.core.graph import graph_of, levels
 from dagnats.core.pipeline import JSON, Pipeline, Retry, Step
 from dagnats.definition.known import Known, Verdict, verdict
 from dagnats.report.style import Style
-from dagnats.report.view import clean, duration
+from dagnats.report.view import clean
 
 _DIM, _BOLD, _YELLOW = "2", "1", "33"
 _MAX_NEEDS, _MAX_VALUE = 8, 60
@@ -69,7 +69,7 @@ def _head(plan: Pipeline) -> str:
     if plan.max_parallel is not None:
         limits.append(f"at most {plan.max_parallel} at once")
     if plan.timeout_s is not None:
-        limits.append(f"timeout {duration(plan.timeout_s)}")
+        limits.append(f"timeout {_span(plan.timeout_s)}")
     if plan.fail_fast:
         limits.append("fail_fast")
     return ", ".join([f"{plan.name}: {' '.join(parts)}", *limits])
@@ -102,16 +102,16 @@ def _details(step: Step, found: Verdict) -> Iterator[str]:
     if step.retry.max_attempts > 1:
         yield _retry(step.retry)
     if step.timeout_s is not None:
-        yield f"timeout {duration(step.timeout_s)}"
+        yield f"timeout {_span(step.timeout_s)}"
     if step.idle_timeout_s is not None:
-        yield f"idle_timeout {duration(step.idle_timeout_s)}"
+        yield f"idle_timeout {_span(step.idle_timeout_s)}"
     if step.allow_failure:
         yield "may fail"
 
 
 def _retry(retry: Retry) -> str:
     on = f" on {', '.join(map(str, retry.on))}" if retry.on is not None else ""
-    delay = f", {retry.strategy} from {duration(retry.initial_delay_s)}" if retry.initial_delay_s else ""
+    delay = f", {retry.strategy} from {_span(retry.initial_delay_s)}" if retry.initial_delay_s else ""
     return f"up to {retry.max_attempts} attempts{on}{delay}"
 
 
@@ -143,6 +143,18 @@ def _condition(step: Step, found: Verdict) -> JSON:
 
 def _count(number: int, noun: str) -> str:
     return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
+def _span(seconds: float) -> str:
+    """Give a duration as files have it: 90 seconds are 1m30s."""
+    hours, rest = divmod(seconds, 3600)
+    minutes, rest = divmod(rest, 60)
+    parts = [f"{hours:.0f}h" if hours else "", f"{minutes:.0f}m" if minutes else ""]
+    if rest >= 1:
+        parts.append(f"{round(rest, 3):g}s")
+    elif rest:
+        parts.append(f"{round(rest * 1000, 3):g}ms")
+    return "".join(parts) or "0s"
 
 
 def _more(number: int) -> str:
