@@ -38,7 +38,7 @@ def complete_path(_ctx: click.Context, _param: click.Parameter, incomplete: str)
     from dagnats.errors import UsageError  # noqa: PLC0415 - the same
 
     try:
-        keys = find(incomplete.rpartition(".")[0]).keys()
+        keys = find(incomplete.rpartition(".")[0]).parts()
     except UsageError:
         return []
     paths = [(".".join(key.path), key.summary) for key in keys]

@@ -52,7 +52,7 @@ class Part:
         shown = self.schema.get("examples", [])
         return [to_yaml({self.path[-1]: value} if self.path else value) for value in shown]
 
-    def keys(self) -> "list[Part]":
+    def parts(self) -> "list[Part]":
         """The keys that may stand in it, or in the elements that it holds."""
         return [Part((*self.path, name), part, required) for name, (part, required) in _keys(self.schema).items()]
 
@@ -61,7 +61,7 @@ def find(path: str) -> Part:
     """The part at a path such as `steps.retry`. Raises UsageError for one that is not there, with what was meant."""
     part = Part((), schema())
     for name in filter(None, path.split(".")):
-        keys = {key.path[-1]: key for key in part.keys()}  # noqa: SIM118 - keys of the format, not of a dict
+        keys = {key.path[-1]: key for key in part.parts()}
         if name not in keys:
             raise UsageError(_unknown(part, name, list(keys)))
         part = keys[name]
@@ -92,7 +92,7 @@ def explanation(part: Part) -> Iterator[str]:
         yield ""
         yield "  example" if number == 0 else "  or"
         yield from ("    " + line for line in example.splitlines())
-    keys = part.keys()
+    keys = part.parts()
     if keys:
         yield ""
         yield "  keys"

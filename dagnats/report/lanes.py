@@ -35,44 +35,30 @@ class _Row:
 
 
 @dataclass(slots=True)
-class _Lane:
-    """A line that is open: the steps it comes from, and those that still wait on it."""
-
-    sources: set[str]
-    waiting: list[str]
-
-
-@dataclass(slots=True)
 class _Drawing:
+    """What is drawn so far. `lanes` are the lines that are open, by column: the steps that still wait on each, or None for a free column."""
+
     graph: Graph
     rows: list[_Row] = field(default_factory=list)
-    lanes: list[_Lane | None] = field(default_factory=list)
+    lanes: list[set[str] | None] = field(default_factory=list)
     last_column: int = -1
 
     def add(self, id_: str) -> None:
         """Draw one more step."""
-        needs = set(self.graph.needs[id_])
-        joined = [column for column, lane in enumerate(self.lanes) if lane is not None and lane.sources & needs]
-        ending = []
-        for column in joined:
-            lane = self._lane(column)
-            lane.waiting.remove(id_)
-            if not lane.waiting:
-                ending.append(column)
+        joined = [column for column, waiting in enumerate(self.lanes) if waiting is not None and id_ in waiting]
+        ending = [column for column in joined if self.lanes[column] == {id_}]
         column = ending[0] if ending else self._free(joined[0] + 1 if joined else 0)
         if column == self.last_column:
             self._spacer(column, connected=column in joined)
         self.rows.append(_Row(self._row(column, joined, set(ending)), id_))
-        for ended in ending:
-            self.lanes[ended] = None
+        for joint in joined:
+            waiting = self.lanes[joint]
+            if joint in ending or waiting is None:
+                self.lanes[joint] = None
+            else:
+                waiting.discard(id_)
         self.last_column = column
         self._open(id_, column)
-
-    def _lane(self, column: int) -> _Lane:
-        lane = self.lanes[column]
-        if lane is None:
-            raise LookupError(column)
-        return lane
 
     def _free(self, start: int) -> int:
         for column in range(start, len(self.lanes)):
@@ -107,24 +93,15 @@ class _Drawing:
 
     def _open(self, id_: str, column: int) -> None:
         """Open the step's lane, or let it run into one on which the same steps wait."""
-        waiting = list(self.graph.dependents[id_])
-        if not waiting:
-            self._trim()
-            return
-        self.lanes[column] = _Lane({id_}, waiting)
-        if sum(lane is not None for lane in self.lanes) < MANY_LANES:
-            return
-        for other, lane in enumerate(self.lanes):
-            if lane is not None and other != column and set(lane.waiting) == set(waiting):
-                self._merge(column, other)
-                return
-
-    def _merge(self, column: int, other: int) -> None:
-        self.rows.append(_Row(self._merging(column, other)))
-        self.last_column = -1
-        self._lane(other).sources |= self._lane(column).sources
-        self.lanes[column] = None
-        self._trim()
+        waiting = set(self.graph.dependents[id_])
+        self.lanes[column] = waiting or None
+        others = [other for other, lane in enumerate(self.lanes) if lane == waiting and other != column]
+        if waiting and others and sum(lane is not None for lane in self.lanes) >= MANY_LANES:
+            self.rows.append(_Row(self._merging(column, others[0])))
+            self.last_column = -1
+            self.lanes[column] = None
+        while self.lanes and self.lanes[-1] is None:
+            self.lanes.pop()
 
     def _merging(self, column: int, other: int) -> str:
         first, last = sorted((column, other))
@@ -140,10 +117,6 @@ class _Drawing:
                 cell = "─" if first < place < last else " "
             cells += cell + ("─" if first <= place < last else " ")
         return cells.rstrip()
-
-    def _trim(self) -> None:
-        while self.lanes and self.lanes[-1] is None:
-            self.lanes.pop()
 
 
 def _joint(*, is_first: bool, is_last: bool, ends: bool) -> str:
