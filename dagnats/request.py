@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from dagnats import __version__
 from dagnats.bus.server import Server
 from dagnats.core.pipeline import JSON, Pipeline
+from dagnats.definition.select import Selection
 from dagnats.process import Guardian
 from dagnats.rundir import RunDirectory
 
@@ -31,6 +32,7 @@ class Request:
     events_file: str | None = None
     exit_code_from: str | None = None
     secrets_file: str | None = None
+    selection: Selection = field(default_factory=Selection)
     ephemeral: bool = False
     quiet: bool = False
     verbose: bool = False

@@ -5,7 +5,6 @@ imports are most of the time of a short run.
 """
 
 import os
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dagnats import rundir
@@ -14,12 +13,15 @@ from dagnats.definition import load
 from dagnats.definition.dotenv import read_dotenv
 from dagnats.definition.params import resolve
 from dagnats.definition.problems import Problems, quoted
+from dagnats.definition.select import select
 from dagnats.definition.words import suggest
 from dagnats.errors import UsageError
 from dagnats.process import Guardian
 from dagnats.request import Prepared, Request
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from dagnats.core.pipeline import Pipeline
     from dagnats.core.state import RunState
     from dagnats.workers.vault import Vault
@@ -27,10 +29,10 @@ if TYPE_CHECKING:
 
 def run(request: Request) -> int:
     """Run the file; gives the exit code. Raises DagnatsError for all that is not a step's failure."""
-    plan = load(request.file, request.text)
+    plan = select(load(request.file, request.text), request.selection)
     _check_exit_code_from(request, plan)
     params = resolve(plan.params, request.params, request.param_files, os.environ)
-    workspace = project_root(request.file)
+    workspace = rundir.project_root(request.file)
     vault = _secrets(request, plan, workspace)
     # What the files hold goes to processes and nowhere else: no event and no task has it.
     guardian = Guardian.start({**os.environ, **read_dotenv(plan.dotenv, workspace)} if plan.dotenv else None)
@@ -52,28 +54,21 @@ def run(request: Request) -> int:
 def _check_exit_code_from(request: Request, plan: "Pipeline") -> None:
     """Refuse a step that the plan does not have."""
     wanted = request.exit_code_from
+    if wanted in plan.left_out:
+        raise UsageError(f"--exit-code-from: the step {quoted(wanted)} is left out of this run")
     known = [step.id for step in (*plan.steps, *plan.finally_steps)]
     if wanted is not None and wanted not in known:
         hint = suggest(wanted, known, Problems(request.file))
         raise UsageError(f"--exit-code-from: {plan.name} has no step {quoted(wanted)}{hint and f'; {hint}'}")
 
 
-def _secrets(request: Request, plan: "Pipeline", workspace: Path) -> "Vault | None":
+def _secrets(request: Request, plan: "Pipeline", workspace: "Path") -> "Vault | None":
     """Ask for the secrets before anything starts, so that no process inherits those of the environment."""
     if not plan.secrets:
         return None
     from dagnats.sources import collect  # noqa: PLC0415 - measured: a run without secrets does not pay for masking them
 
     return collect(plan, workspace, request.secrets_file)
-
-
-def project_root(file: str) -> Path:
-    """Give the directory in which steps run: the repository that holds the file, else the file's own directory."""
-    start = Path.cwd() if file in ("-", "<stdin>") else Path(file).resolve().parent
-    for directory in (start, *start.parents):
-        if (directory / ".git").exists():
-            return directory
-    return start
 
 
 def exit_code(state: "RunState", from_step: str | None) -> int:

@@ -75,7 +75,7 @@ class RunState:
         self.cancel: CancelRequested | None = None
         self.forced = False
         self.finished: RunFinished | None = None
-        for step in plan.steps:
+        for step in plan.steps or plan.finally_steps:  # a selection may have left steps of `finally` only
             if not step.needs:
                 self._make_ready(step.id)
 

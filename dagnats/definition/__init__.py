@@ -2,21 +2,26 @@
 
 from dagnats.core.pipeline import JSON, Pipeline
 from dagnats.definition.check import check_shape
-from dagnats.definition.compile import compile_pipeline
+from dagnats.definition.compile import compile_pipeline, mappings
 from dagnats.definition.files import LINE_BREAK, decode, read_bytes
+from dagnats.definition.needs import draft
 from dagnats.definition.problems import Problem, Problems
 from dagnats.definition.report import InvalidPipelineError, format_text, summary, to_json
 from dagnats.definition.schema import schema_text
 from dagnats.definition.source import parse
+from dagnats.definition.tree import Node
+from dagnats.definition.values import text as plain_text
 
 __all__ = [
     "InvalidPipelineError",
     "Problem",
     "format_text",
     "load",
+    "load_document",
     "load_mapping",
     "read",
     "schema_text",
+    "step_ids",
     "summary",
     "to_json",
 ]
@@ -33,12 +38,17 @@ def read(path: str) -> bytes:
 
 def load(path: str, text: bytes | None = None) -> Pipeline:
     """The plan in a file, or in a text that was read elsewhere and is called `path`. Nothing of it is executed."""
+    return load_document(path, text)[1]
+
+
+def load_document(path: str, text: bytes | None = None) -> tuple[Node, Pipeline]:
+    """The plan, and beside it the tree of which it was made."""
     content = read(path) if text is None else text
     problems = Problems(path)
-    plan = _compile(path, content, problems)
-    if plan is None or problems:
+    compiled = _compile(path, content, problems)
+    if compiled is None or problems:
         raise InvalidPipelineError(problems.sorted(), {path: content}, problems.total)
-    return plan
+    return compiled
 
 
 def load_mapping(path: str) -> dict[str, JSON]:
@@ -55,10 +65,23 @@ def load_mapping(path: str) -> dict[str, JSON]:
     return values
 
 
-def _compile(path: str, content: bytes, problems: Problems) -> Pipeline | None:
+def _compile(path: str, content: bytes, problems: Problems) -> tuple[Node, Pipeline] | None:
     text = decode(content, problems, json=path.endswith(".json"))
     root = parse(text, problems) if text is not None else None
     if text is None or root is None:
         return None
     check_shape(root, problems)
-    return compile_pipeline(root, path, LINE_BREAK.split(text), problems) if isinstance(root.value, dict) else None
+    if not isinstance(root.value, dict):
+        return None
+    return root, compile_pipeline(root, path, LINE_BREAK.split(text), problems)
+
+
+def step_ids(path: str) -> list[tuple[str, str | None]]:
+    """Ids and names of the steps in a file, whatever else is wrong with it: templates are not looked at."""
+    problems = Problems(path)
+    text = decode(read(path), problems, json=path.endswith(".json"))
+    root = parse(text, problems) if text is not None else None
+    if root is None:
+        return []
+    drafts = draft(mappings(root.get("steps")), mappings(root.get("finally")), problems)
+    return [(step.id, plain_text(step.node.get("name"))) for steps in drafts for step in steps]

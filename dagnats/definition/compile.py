@@ -32,7 +32,7 @@ TYPES: dict[type, ParamType] = {
 def compile_pipeline(root: Node, file: str, lines: list[str], problems: Problems) -> Pipeline:
     """Make the plan. It is only worth something when no problem was noted."""
     params = _params(root.get("params") or NOTHING, problems)
-    main, last = draft(_mappings(root.get("steps")), _mappings(root.get("finally")), problems)
+    main, last = draft(mappings(root.get("steps")), mappings(root.get("finally")), problems)
     variables = root.get("vars") or NOTHING
     names = Names(
         problems,
@@ -66,7 +66,8 @@ def compile_pipeline(root: Node, file: str, lines: list[str], problems: Problems
     )
 
 
-def _mappings(node: Node | None) -> list[Node]:
+def mappings(node: Node | None) -> list[Node]:
+    """The mappings of a list: what else stands among steps was reported by the check of the shape."""
     return [item for item in (node.items() if node is not None else []) if isinstance(item.value, dict)]
 
 
