@@ -28,6 +28,7 @@ def cli() -> None:
     "-j",
     "--jobs",
     type=click.IntRange(1, 10_000),
+    metavar="N",
     envvar="DAGNATS_JOBS",
     help="Steps at once. [default: max_parallel, else the processors]",
 )
@@ -66,7 +67,10 @@ def cli() -> None:
 @click.option("-q", "--quiet", is_flag=True, envvar="DAGNATS_QUIET", help="Say only what failed.")
 @click.option("-v", "--verbose", is_flag=True, envvar="DAGNATS_VERBOSE", help="Say also when steps start.")
 def run(file: str | None, params: tuple[str, ...], params_file: str | None, **flags: Any) -> int:
-    """Run the pipeline in FILE (`-` reads it from stdin; without FILE, dagnats.yaml or pipeline.yaml here)."""
+    """Run the pipeline in FILE.
+
+    `-` reads it from stdin; without FILE it is dagnats.yaml or pipeline.yaml in this directory.
+    """
     from dagnats.cli.sources import read_assignments, read_pipeline, selection_of, unusable  # noqa: PLC0415 - the same as below
     from dagnats.definition import InvalidPipelineError  # noqa: PLC0415 - measured: --help and --version must not pay for it
     from dagnats.request import Request  # noqa: PLC0415 - the same
