@@ -8,12 +8,13 @@ import shutil
 import signal
 import sys
 import time
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Mapping
 from typing import Any
 
 from dagnats.bus.link import Link
 from dagnats.bus.topology import set_up
 from dagnats.core.events import CancelledBy, RunStarted
+from dagnats.core.pipeline import JSON
 from dagnats.core.state import RunState
 from dagnats.dispatch import Dispatch
 from dagnats.engine import Engine
@@ -22,6 +23,7 @@ from dagnats.report.feed import Feed, Reporter
 from dagnats.report.jsonlines import JsonLines, event_json
 from dagnats.report.plain import Console, EventsFile, Prefixed, write_all
 from dagnats.report.style import Style, wants_color
+from dagnats.repository import read_git
 from dagnats.request import Prepared
 from dagnats.variables import resolve_vars
 from dagnats.workers.kinds import actions
@@ -52,6 +54,7 @@ class _Drive:
         self._link = Link()
         self._feed: Feed | None = None
         self._engine: Engine | None = None
+        self._notes: list[str] = []
         self._interrupts: list[signal.Signals] = []
         self._watchers: list[asyncio.Task[None]] = []
 
@@ -79,12 +82,14 @@ class _Drive:
         await set_up(link)
         started = await self._started()
         self._feed = Feed(self._reporters())
+        for note in self._notes:
+            self._feed.note(note)
         dispatch = Dispatch(os.environ, {"FORCE_COLOR": "1", "CLICOLOR_FORCE": "1"} if self._style().color else {})
         self._engine = engine = Engine(link, dispatch, self._feed, started)
         for number in self._interrupts:
             self._cancel(number)
         kinds = actions(prepared.guardian, prepared.directory.scratch)
-        worker = Worker(link, kinds, 2 * prepared.max_parallel, self._feed, on_crash=engine.crash)
+        worker = Worker(link, kinds, 2 * prepared.max_parallel, self._feed, on_crash=engine.crash, vault=prepared.vault)
         await worker.start()
         try:
             state = await engine.run()
@@ -102,19 +107,41 @@ class _Drive:
         """Settle every value from outside: this is the last moment at which a run can be refused."""
         prepared = self._prepared
         env = {name: os.environ[name] for name in prepared.plan.env_names if name in os.environ}
-        variables = await resolve_vars(prepared.plan, prepared.params, env, prepared.workspace, prepared.guardian)
+        plan, workspace = prepared.plan, prepared.workspace
+        git = await read_git(plan.file, workspace, os.environ, prepared.guardian) if plan.uses_git else {}
+        variables = await self._variables({"params": prepared.params, "env": env, "git": git})
         return RunStarted(
             seq=1,
             at=time.time(),
             run=prepared.directory.name,
-            plan=prepared.plan,
+            plan=plan,
             max_parallel=prepared.max_parallel,
-            workspace=str(prepared.workspace),
+            workspace=str(workspace),
             params=prepared.params,
             vars=variables,
             env=env,
             versions=prepared.versions,
+            git=git,
         )
+
+    async def _variables(self, known: Mapping[str, Mapping[str, JSON]]) -> dict[str, JSON]:
+        """Resolve `vars`; they are recorded, so that no secret may be in them, nor in anything else from outside."""
+        prepared, vault = self._prepared, self._prepared.vault
+        arguments = (prepared.plan, known, prepared.workspace, prepared.guardian)
+        if vault is None:
+            return await resolve_vars(*arguments)
+        vault.refuse_recorded(prepared.params, {**known["env"], **known["git"]})
+        self._notes += [
+            f"secret `{name}` has fewer than 4 characters and is not masked in output" for name in vault.unmasked
+        ]
+        resolved = await resolve_vars(*arguments, hide=vault.masker.text)
+        variables: dict[str, JSON] = vault.masker.value(resolved)
+        self._notes += [
+            f"`vars.{name}` held a secret, which is replaced by ***: vars are recorded"
+            for name, value in resolved.items()
+            if variables[name] != value
+        ]
+        return variables
 
     def _style(self) -> Style:
         encoding = (sys.stderr.encoding or "ascii").lower() if sys.stderr is not None else "ascii"

@@ -5,49 +5,70 @@ imports are most of the time of a short run.
 """
 
 import os
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dagnats import rundir
 from dagnats.bus.server import Server
 from dagnats.core.pipeline import Pipeline
 from dagnats.definition import load
+from dagnats.definition.dotenv import read_dotenv
 from dagnats.definition.params import resolve
+from dagnats.definition.problems import Problems, quoted
 from dagnats.definition.select import select
+from dagnats.definition.words import suggest
 from dagnats.errors import UsageError
 from dagnats.process import Guardian
 from dagnats.request import Prepared, Request
 
 if TYPE_CHECKING:
+    from dagnats.core.pipeline import Pipeline
     from dagnats.core.state import RunState
+    from dagnats.workers.vault import Vault
 
 
 def run(request: Request) -> int:
     """Run the file; gives the exit code. Raises DagnatsError for all that is not a step's failure."""
     plan = select(load(request.file, request.text), request.selection)
-    _check_exit_code_from(plan, request.exit_code_from)
+    _check_exit_code_from(request, plan)
     params = resolve(plan.params, request.params, request.param_files, os.environ)
     workspace = rundir.project_root(request.file)
-    guardian = Guardian.start()
+    vault = _secrets(request, plan, workspace)
+    # What the files hold goes to processes and nowhere else: no event and no task has it.
+    guardian = Guardian.start({**os.environ, **read_dotenv(plan.dotenv, workspace)} if plan.dotenv else None)
     directory = rundir.create(workspace, ephemeral=request.ephemeral)
     try:
         server = Server(guardian, directory.path)
         server.start()
         from dagnats.drive import drive  # noqa: PLC0415 - measured: 120 ms, hidden behind the start of the server
 
-        state = drive(Prepared(request, plan, params, workspace, directory, guardian, server))
+        state = drive(Prepared(request, plan, params, workspace, directory, guardian, server, vault))
     except UsageError:
-        directory.ephemeral = True  # refused at the last moment: there is no run to keep
+        directory.refuse()
         raise
     finally:
         directory.close()
     return exit_code(state, request.exit_code_from)
 
 
-def _check_exit_code_from(plan: Pipeline, id_: str | None) -> None:
-    if id_ in plan.left_out:
-        raise UsageError(f"--exit-code-from: the step `{id_}` is left out of this run")
-    if id_ is not None and id_ not in {step.id for step in (*plan.steps, *plan.finally_steps)}:
-        raise UsageError(f"--exit-code-from: {plan.name} has no step `{id_}`")
+def _check_exit_code_from(request: Request, plan: "Pipeline") -> None:
+    """Refuse a step that the plan does not have."""
+    wanted = request.exit_code_from
+    if wanted in plan.left_out:
+        raise UsageError(f"--exit-code-from: the step {quoted(wanted)} is left out of this run")
+    known = [step.id for step in (*plan.steps, *plan.finally_steps)]
+    if wanted is not None and wanted not in known:
+        hint = suggest(wanted, known, Problems(request.file))
+        raise UsageError(f"--exit-code-from: {plan.name} has no step {quoted(wanted)}{hint and f'; {hint}'}")
+
+
+def _secrets(request: Request, plan: "Pipeline", workspace: Path) -> "Vault | None":
+    """Ask for the secrets before anything starts, so that no process inherits those of the environment."""
+    if not plan.secrets:
+        return None
+    from dagnats.sources import collect  # noqa: PLC0415 - measured: a run without secrets does not pay for masking them
+
+    return collect(plan, workspace, request.secrets_file)
 
 
 def exit_code(state: "RunState", from_step: str | None) -> int:

@@ -35,8 +35,9 @@ def plan(file: str | None, params: tuple[str, ...], params_file: str | None, for
     Steps of one level can run beside each other. A condition that is settled before the run says so; what a script gives is known when the run starts.
     """
     from dagnats.cli.plan import show_plan  # noqa: PLC0415 - measured: --help and --version must not pay for it
+    from dagnats.cli.sources import reported  # noqa: PLC0415 - the same
 
-    return show_plan(file, params, params_file, flags, form)
+    return reported(lambda: show_plan(file, params, params_file, flags, form))
 
 
 @click.command()
@@ -50,8 +51,9 @@ def graph(file: str | None, form: str, *, ascii_only: bool, **flags: Any) -> int
     What a step needs is above it, and a line leads from there to it. mermaid is for Markdown, dot for Graphviz.
     """
     from dagnats.cli.graph import show_graph  # noqa: PLC0415 - the same
+    from dagnats.cli.sources import reported  # noqa: PLC0415 - the same
 
-    return show_graph(file, flags, form, ascii_only=ascii_only)
+    return reported(lambda: show_graph(file, flags, form, ascii_only=ascii_only))
 
 
 @click.command()
@@ -65,8 +67,9 @@ def render(file: str | None, params: tuple[str, ...], params_file: str | None, f
     only known later stay, and so do those of scripts, as a value never becomes code.
     """
     from dagnats.cli.render import render_file  # noqa: PLC0415 - the same
+    from dagnats.cli.sources import reported  # noqa: PLC0415 - the same
 
-    return render_file(file, params, params_file, form)
+    return reported(lambda: render_file(file, params, params_file, form))
 
 
 @click.command()

@@ -63,20 +63,32 @@ def cli() -> None:
     help="Exit with the exit code of this step.",
 )
 @selection_options
+@click.option(
+    "--secrets-file",
+    metavar="FILE",
+    envvar="DAGNATS_SECRETS_FILE",
+    help="Read values of secrets from a YAML or JSON file that only its owner may read.",
+)
 @click.option("--ephemeral", is_flag=True, envvar="DAGNATS_EPHEMERAL", help="Keep nothing of the run.")
+@click.option(
+    "--help-params", is_flag=True, envvar="DAGNATS_HELP_PARAMS", help="Show the parameters of FILE and run nothing."
+)
 @click.option("-q", "--quiet", is_flag=True, envvar="DAGNATS_QUIET", help="Say only what failed.")
 @click.option("-v", "--verbose", is_flag=True, envvar="DAGNATS_VERBOSE", help="Say also when steps start.")
-def run(file: str | None, params: tuple[str, ...], params_file: str | None, **flags: Any) -> int:
+def run(file: str | None, params: tuple[str, ...], params_file: str | None, *, help_params: bool, **flags: Any) -> int:
     """Run the pipeline in FILE.
 
     `-` reads it from stdin; without FILE it is dagnats.yaml or pipeline.yaml in this directory.
     """
-    from dagnats.cli.sources import read_assignments, read_pipeline, selection_of, unusable  # noqa: PLC0415 - the same as below
-    from dagnats.definition import InvalidPipelineError  # noqa: PLC0415 - measured: --help and --version must not pay for it
-    from dagnats.request import Request  # noqa: PLC0415 - the same
+    from dagnats.cli.sources import read_assignments, read_pipeline, reported, selection_of  # noqa: PLC0415 - the same as below
+    from dagnats.request import Request  # noqa: PLC0415 - measured: --help and --version must not pay for it
     from dagnats.run import run as run_pipeline  # noqa: PLC0415 - the same
 
     name, text = read_pipeline(file)
+    if help_params:
+        from dagnats.cli.help_params import show_params  # noqa: PLC0415 - only for those who ask
+
+        return reported(lambda: show_params(name, text))
     given, from_file = read_assignments(params, params_file)
     request = Request(
         file=name,
@@ -87,10 +99,7 @@ def run(file: str | None, params: tuple[str, ...], params_file: str | None, **fl
         again=["dagnats", *sys.argv[1:]],
         **flags,
     )
-    try:
-        return run_pipeline(request)
-    except InvalidPipelineError as error:
-        return unusable(error)
+    return reported(lambda: run_pipeline(request))
 
 
 @cli.command()

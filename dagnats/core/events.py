@@ -54,7 +54,7 @@ class Event:
 class RunStarted(Event):
     """The first event: the plan and every value from outside, so that nothing is asked again later.
 
-    `env` holds those names of the runner's environment that templates mention, `pipeline` the context of that name,
+    `env` holds those names of the runner's environment that templates mention, `git` what templates see under that name if any mentions it,
     `versions` the versions of what wrote the journal.
     """
 
@@ -66,6 +66,7 @@ class RunStarted(Event):
     vars: Mapping[str, JSON] = field(default_factory=dict)
     env: Mapping[str, str] = field(default_factory=dict)
     versions: Mapping[str, str] = field(default_factory=dict)
+    git: Mapping[str, JSON] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,6 +114,14 @@ class StepFailed(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class StepExpanded(Event):
+    """The instances of a step are known: `items` of a list, or None for a matrix, whose cells the plan knows."""
+
+    step: str
+    items: tuple[JSON, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StepSkipped(Event):
     """The step's own `if` was false."""
 
@@ -140,12 +149,13 @@ class StepCancelled(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CancelRequested(Event):
-    """The run shall end. `force` stops everything at once, `finally` too."""
+    """The run shall end, or only the instances of `step`. `force` stops everything at once, `finally` too."""
 
     by: CancelledBy
     why: str
     signal: int | None = None
     force: bool = False
+    step: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -157,5 +167,7 @@ class RunFinished(Event):
     notes: Mapping[str, str] = field(default_factory=dict)
 
 
-StepEvent = StepScheduled | StepStarted | StepSucceeded | StepFailed | StepSkipped | StepBlocked | StepCancelled
+StepEvent = (
+    StepScheduled | StepStarted | StepSucceeded | StepFailed | StepExpanded | StepSkipped | StepBlocked | StepCancelled
+)
 AnyEvent = RunStarted | StepEvent | CancelRequested | RunFinished

@@ -26,6 +26,15 @@ class Param:
     minimum: float | None = None
     maximum: float | None = None
     help: str = ""
+    pattern: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class EnvFile:
+    """A file of environment variables beneath the project's root. What it holds is read when the run starts, and never recorded."""
+
+    path: str
+    optional: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,12 +62,37 @@ class Output:
 
 
 @dataclass(frozen=True, slots=True)
+class FanOut:
+    """A step that runs once for each cell of a matrix, or for each item of a list; each of these is an instance.
+
+    `axes` are the matrix as it is written, with what `include` adds to it and `exclude` takes away. Without axes and `include`, `items` is a list, whose
+    texts may be templates, or the expression that gives it when the step starts; an instance knows its own as `name`.
+    """
+
+    axes: Mapping[str, tuple[JSON, ...]] = field(default_factory=dict)
+    include: tuple[Mapping[str, JSON], ...] = ()
+    exclude: tuple[Mapping[str, JSON], ...] = ()
+    items: JSON = None
+    name: str = "item"
+    max_parallel: int | None = None
+    fail_fast: bool = False
+
+    @property
+    def is_matrix(self) -> bool:
+        """Whether the plan alone says what the instances are."""
+        return self.items is None
+
+
+@dataclass(frozen=True, slots=True)
 class Step:
     """One node of the graph. Exactly one of `run` and `command` is set.
 
     `needs` holds ids of steps in the same list (`steps` or `finally`) only, the rule "waits for the step above" already applied.
     `condition` is the expression of `if`, without braces, or None. `status_functions` are the ones it calls.
+    `allow_failure` is a truth, or the exit codes with which the step may fail.
     `shell` is a known shell's name or an argv with `{0}` for the script's file. `line` is where the step begins in its file.
+    With `each_condition`, `condition` is asked of every instance. Steps of one `mutex` never run side by side. A step that `handles` another is
+    of its `on_failure`: it runs when that one has failed for good.
     """
 
     id: str
@@ -74,9 +108,13 @@ class Step:
     timeout_s: float | None = None
     idle_timeout_s: float | None = None
     retry: Retry = Retry()
-    allow_failure: bool = False
+    allow_failure: bool | tuple[int, ...] = False
     outputs: Mapping[str, Output] = field(default_factory=dict)
     line: int = 0
+    fan_out: FanOut | None = None
+    each_condition: bool = False
+    mutex: str | None = None
+    handles: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,8 +122,9 @@ class Pipeline:
     """The plan. `vars` and `params` are resolved before the run starts; their values travel on `RunStarted`.
 
     A variable is a JSON value in which strings may be templates, or `{"sh": script}`. `env_names` are the names of the runner's environment that
-    templates mention: only these are recorded. `selection` holds what was asked to be run of the file (`only`, `from`, `until`, `skip`), and `left_out`
-    the steps that are not run because of it.
+    templates mention: only these are recorded; `uses_git` says whether one mentions `git`, which is not read otherwise. `secrets` holds sources, as
+    `env://NAME`; their values are no part of any plan. `selection` holds what was asked to be run of the file (`only`, `from`, `until`, `skip`), and
+    `left_out` the steps that are not run because of it.
     """
 
     name: str
@@ -101,5 +140,8 @@ class Pipeline:
     timeout_s: float | None = None
     fail_fast: bool = False
     env_names: frozenset[str] = frozenset()
+    secrets: Mapping[str, str] = field(default_factory=dict)
+    uses_git: bool = False
+    dotenv: tuple[EnvFile, ...] = ()
     selection: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     left_out: tuple[str, ...] = ()

@@ -10,7 +10,7 @@ from typing import Any
 from dagnats.definition.problems import Problems, printable, quoted
 from dagnats.definition.schema import schema
 from dagnats.definition.tree import BROKEN, Node
-from dagnats.definition.words import explain_key, is_unsupported, suggest
+from dagnats.definition.words import explain_key, explain_source, is_unsupported, suggest
 
 KINDS = {
     str: "string",
@@ -32,6 +32,10 @@ WORDS = {
 }
 NO_TEMPLATE = "templates may stand in `name`, `env`, `run`, `command`, `working_dir`, `vars` and `outputs`, and `if` is an expression"
 YES_NO = {"yes": "true", "on": "true", "y": "true", "no": "false", "off": "false", "n": "false"}
+KEY_HINTS = {
+    "steps": "each step begins with `- `",
+    "allow_failure": "write `true`, or `{exit_codes: [1]}` for the exit codes with which it may fail",
+}
 LATER = "is not supported by this version"
 Path = list[tuple[Node, str | int]]
 
@@ -182,11 +186,11 @@ class _Checker:
                 node, path, f"must be one of {choices}, not {quoted(text)}", suggest(text, part["enum"], self.problems)
             )
         elif "pattern" in part and not _pattern(part["pattern"]).search(text):
-            hint = (
-                "a number lacks its unit: write `10s` or `10m`"
-                if part.get("title") == "duration" and text.isdigit()
-                else ""
-            )
+            hint = ""
+            if part.get("title") == "duration" and text.isdigit():
+                hint = "a number lacks its unit: write `10s` or `10m`"
+            elif part.get("title") == "source":
+                hint = explain_source(text, self.problems)
             self._wrong(node, path, f"{part['patternErrorMessage']}; it is {quoted(text)}", hint)
         elif len(text) < part.get("minLength", 0):
             self._wrong(node, path, "may not be empty")
@@ -205,8 +209,6 @@ class _Checker:
             is_number = type(node.value) in (int, float)
             hint = f"a number lacks its unit: write `{node.text}s` or `{node.text}m`" if is_number else ""
             self._wrong(node, path, f"{part['patternErrorMessage']}, not {_shown(node)}", hint)
-        elif key == "allow_failure" and isinstance(node.value, dict):
-            self._wrong(node, path, "must be true or false; `exit_codes` is not supported by this version")
         else:
             types = list(dict.fromkeys(_types(part)))
             expected = " or ".join(WORDS[name] for name in types)
@@ -239,8 +241,8 @@ def _shown(node: Node) -> str:
 def _type_hint(node: Node, key: str, types: list[str]) -> str:
     if node.value is None:
         return "give it a value, or remove the key"
-    if key == "steps":
-        return "each step begins with `- `"
+    if key in KEY_HINTS:
+        return KEY_HINTS[key]
     if "array" in types:
         return _list_hint(node, key)
     if "string" in types and not isinstance(node.value, dict | list):

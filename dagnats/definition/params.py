@@ -8,6 +8,8 @@ from collections.abc import Iterable, Mapping
 from typing import Final
 
 from dagnats.core.pipeline import JSON, Param
+from dagnats.definition.patterns import matches
+from dagnats.definition.problems import quoted
 from dagnats.errors import UsageError
 
 MAX_VALUE: Final = 64 * 1024
@@ -74,6 +76,8 @@ def check_value(name: str, param: Param, value: JSON) -> str | None:
         return f"param `{name}`: expected {param.type}, got {_shown(value)}{hint}"
     if param.enum is not None and not any(_same(value, option) for option in param.enum):
         return f"param `{name}`: {_shown(value)} is not one of {', '.join(map(_shown, param.enum))}"
+    if param.pattern is not None and isinstance(value, str) and not matches(param.pattern, value):
+        return f"param `{name}`: {_shown(value)} does not match {quoted(param.pattern)}; the whole value must"
     if param.type in ("integer", "number"):
         if param.minimum is not None and value < param.minimum:
             return f"param `{name}`: {_shown(value)} is below the minimum of {param.minimum:g}"

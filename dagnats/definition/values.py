@@ -1,9 +1,11 @@
 """Single values of the file as the plan holds them. What does not fit was reported by the check of the shape, and is left out."""
 
+import posixpath
 import re
 from typing import Any
 
-from dagnats.core.pipeline import Output, Retry
+from dagnats.core.pipeline import EnvFile, Output, Retry
+from dagnats.core.text import has_template
 from dagnats.definition.problems import Problems, quoted
 from dagnats.definition.tree import Node
 
@@ -11,6 +13,7 @@ PART = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,3})?)(ms|s|m|h)")
 SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 YEAR_S = 365 * 24 * 3600.0
 RESERVED = "DAGNATS_"
+TEMPLATE = re.compile(r"\{\{-?\s*(params|vars|env|secrets|pipeline|run|steps)\b")  # others may be a command's own
 
 
 def duration(node: Node | None, problems: Problems, *, zero: bool = False) -> float | None:
@@ -73,6 +76,44 @@ def environment(node: Node | None, problems: Problems) -> dict[str, str]:
     return result
 
 
+def secrets(node: Node | None, problems: Problems) -> dict[str, str]:
+    """Names of secrets, and the source of each; a bare name is that of an environment variable."""
+    if node is None:
+        return {}
+    result = {item.value: f"env://{item.value}" for item in node.items() if isinstance(item.value, str)}
+    for name, source in node.fields().items():
+        if not isinstance(source.value, str):
+            continue
+        result[name] = source.value
+        scheme, _, rest = source.value.partition("://")
+        if TEMPLATE.search(rest):
+            problems.add(source, f"the source of secret {quoted(name)} may hold no template", "it is used as written")
+        elif scheme == "file" and posixpath.normpath(rest).split("/")[0] == "..":
+            problems.add(
+                source,
+                f"the file of secret {quoted(name)} lies outside of the project",
+                "write an absolute path if that is meant",
+            )
+    return result
+
+
+def env_files(node: Node | None, problems: Problems) -> tuple[EnvFile, ...]:
+    """The files of environment variables. That each stays in the project, links included, is seen when it is read."""
+    files: list[EnvFile] = []
+    for item in node.items() if node is not None else ():
+        place = item.get("path") if isinstance(item.value, dict) else item
+        path = text(place)
+        if place is None or path is None:
+            continue
+        if has_template(path):
+            problems.add(place, "the path of a dotenv file may hold no template", "it is read before there are values")
+        elif posixpath.isabs(path) or posixpath.normpath(path).split("/")[0] == "..":
+            hint = "write a path relative to the project's root"
+            problems.add(place, f"the dotenv file {quoted(path)} is not of this project", hint)
+        files.append(EnvFile(path, flag(item.get("optional"))))
+    return tuple(files)
+
+
 def retry(node: Node | None, problems: Problems) -> Retry:
     """When a failed attempt is followed by another one."""
     if node is None:
@@ -108,6 +149,12 @@ def _reasons(node: Node | None) -> tuple[int | str, ...] | None:
     if node is None:
         return None
     return tuple(item.value if isinstance(item.value, str) else whole(item) or 0 for item in node.items())
+
+
+def allow_failure(node: Node | None) -> bool | tuple[int, ...]:
+    """Whether a step may fail, or the exit codes with which it may."""
+    codes = node.get("exit_codes") if node is not None else None
+    return flag(node) if codes is None else tuple(code for item in codes.items() if (code := whole(item)) is not None)
 
 
 def outputs(node: Node | None) -> dict[str, Output]:

@@ -294,3 +294,67 @@ def test_the_work_of_templates_is_not_done_for_files_without_any():
         "sys.exit('jinja2' in sys.modules or 'nats' in sys.modules or 'jsonschema' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", script], check=False).returncode == 0
+
+
+def test_allow_failure_is_a_truth_or_exit_codes():
+    first, second, third = steps("""
+        - {run: x, allow_failure: {exit_codes: [2, 77]}}
+        - {run: x, allow_failure: false}
+        - {run: x, allow_failure: true}
+    """)
+    assert (first.allow_failure, second.allow_failure, third.allow_failure) == ((2, 77), False, True)
+
+
+def test_every_default_is_taken_by_a_step_that_does_not_set_it_and_by_no_other():
+    found = plan("""
+        name: x
+        defaults:
+          name: a name
+          if: always()
+          shell: sh
+          working_dir: d
+          env: {A: "1", B: "2"}
+          timeout: 1m
+          idle_timeout: 1s
+          retry: {max_attempts: 2, initial_delay: 1s}
+          allow_failure: {exit_codes: [3]}
+          outputs: {o: {required: true}}
+        steps:
+          - run: x
+          - id: own
+            name: own name
+            if: failure()
+            shell: bash
+            working_dir: e
+            env: {B: "3"}
+            timeout: 2m
+            idle_timeout: 2s
+            retry: {max_attempts: 3}
+            allow_failure: false
+            outputs: {}
+            run: x
+        finally: [{run: x}]
+    """)
+    (first, second), (last,) = found.steps, found.finally_steps
+    for one in (first, last):
+        assert (one.name, one.condition, one.shell, one.working_dir) == ("a name", "always()", "sh", "d")
+        assert (one.env, one.timeout_s, one.idle_timeout_s) == ({"A": "1", "B": "2"}, 60.0, 1.0)
+        assert (one.retry, one.allow_failure) == (Retry(2, initial_delay_s=1.0), (3,))
+        assert one.outputs == {"o": Output("string", required=True)}
+    assert (second.name, second.condition, second.shell, second.working_dir) == ("own name", "failure()", "bash", "e")
+    assert (second.env, second.timeout_s, second.idle_timeout_s) == ({"A": "1", "B": "3"}, 120.0, 2.0)
+    assert (second.retry, second.allow_failure, second.outputs) == (Retry(3), False, {})
+
+
+@pytest.mark.parametrize(
+    ("text", "uses"),
+    [
+        ("steps: [{run: 'echo {{ git.sha }}'}]", True),
+        ("steps: [{if: git.dirty, run: x}]", True),
+        ("vars: {v: '{{ git.tag }}'}\nsteps: [{run: x}]", True),
+        ("steps: [{run: git status}]", False),
+        ("steps: [{run: 'echo {{ env.git }}'}]", False),
+    ],
+)
+def test_git_is_asked_only_when_a_template_mentions_it(text, uses):
+    assert load("p.yaml", f"name: x\n{text}\n".encode()).uses_git is uses

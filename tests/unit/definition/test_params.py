@@ -135,3 +135,32 @@ def test_assignments() -> None:
     with pytest.raises(UsageError) as caught:
         parse_assignments(["x", "a=1", "=y"])
     assert str(caught.value) == "-p expects name=value, got 'x'\n-p expects name=value, got '=y'"
+
+
+@pytest.mark.parametrize(
+    ("pattern", "value", "good"),
+    [
+        ("v[0-9]+", "v12", True),
+        ("v[0-9]+", "v12\n", False),
+        ("v[0-9]+", "xv12", False),
+        ("^v[0-9]+$", "v12", True),
+        ("^v[0-9]+$", "v12\n", False),
+        ("a|ab", "ab", True),
+        (".*", "a\nb", False),
+        ("(?s).*", "a\nb", True),
+        (r"\p{Greek}", "λ", True),
+        (".*", "\ud800", False),
+        ("(a+)+b", "a" * 60_000, False),
+    ],
+)
+def test_a_pattern_holds_for_the_whole_value(pattern, value, good):
+    message = check_value("tag", Param("string", pattern=pattern), value)
+    assert (message is None) is good
+    assert good or "does not match" in message
+
+
+def test_a_value_from_outside_is_held_against_the_pattern():
+    declared = {"tag": Param("string", required=True, pattern="v[0-9]+")}
+    assert resolve(declared, {"tag": "v1"}, {}, {}) == {"tag": "v1"}
+    with pytest.raises(UsageError, match=r"param `tag`: 'main' does not match `v\[0-9\]\+`; the whole value must"):
+        resolve(declared, {}, {}, {"DAGNATS_PARAM_TAG": "main"})

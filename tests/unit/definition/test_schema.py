@@ -96,3 +96,13 @@ def test_every_example_and_default_is_valid():
         for value in [*part.get("examples", []), *([part["default"]] if "default" in part else [])]:
             errors = list(validator.iter_errors(value))
             assert not errors, f"{path}: {value!r}: {errors[0].message}"
+
+
+def test_defaults_hold_every_field_of_a_step_but_those_that_make_it_one():
+    step, defaults = DOCUMENT["definitions"]["step"], DOCUMENT["definitions"]["defaults"]
+    assert {name: part for name, part in step["properties"].items() if name in defaults["properties"]} == defaults[
+        "properties"
+    ]
+    assert step["properties"].keys() - defaults["properties"].keys() == {
+        "id", "needs", "run", "command", "matrix", "foreach", "on_failure",
+    }  # fmt: skip

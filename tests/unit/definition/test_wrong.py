@@ -10,7 +10,7 @@ from dagnats.definition.files import decode
 from dagnats.definition.problems import Problems
 from dagnats.definition.source import parse
 
-CORPUS = Path(__file__).parent / "wrong"
+CORPUS = Path(__file__).parents[2] / "corpus" / "wrong"
 FILES = sorted(CORPUS.glob("*.yaml"))
 
 
