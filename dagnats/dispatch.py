@@ -156,6 +156,10 @@ def _mentioned(state: RunState, texts: Iterable[str], expression: bool) -> Itera
     return found
 
 
+def _is_known(state: RunState, id_: str) -> bool:
+    return id_ in state.steps or id_ in state.plan.left_out
+
+
 def _holds_secret(state: RunState, text: str) -> bool:
     """Whether only the worker, which has the secrets, can render a text."""
     if not state.plan.secrets or "secrets" not in text or not has_template(text):
@@ -174,10 +178,6 @@ def _mentioned_values(context: Mapping[str, JSON], texts: Iterable[str]) -> dict
         elif keys[0] in whole and found.get(root) is not whole:
             found[root] = {**found.get(root, {}), keys[0]: whole[keys[0]]}
     return found
-
-
-def _is_known(state: RunState, id_: str) -> bool:
-    return id_ in state.steps or id_ in state.plan.left_out
 
 
 def _references(text: str, expression: bool) -> Iterable[Any]:

@@ -31,8 +31,8 @@ class Request:
     color: str = "auto"
     events_file: str | None = None
     exit_code_from: str | None = None
-    secrets_file: str | None = None
     selection: Selection = field(default_factory=Selection)
+    secrets_file: str | None = None
     ephemeral: bool = False
     quiet: bool = False
     verbose: bool = False

@@ -5,6 +5,7 @@ imports are most of the time of a short run.
 """
 
 import os
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dagnats import rundir

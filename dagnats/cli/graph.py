@@ -5,19 +5,16 @@ from typing import Any
 
 import click
 
-from dagnats.cli.sources import read_pipeline, selection_of, unusable
+from dagnats.cli.sources import read_pipeline, selection_of
 from dagnats.core.text import encode_json
-from dagnats.definition import InvalidPipelineError, load
+from dagnats.definition import load
 from dagnats.definition.select import select
 from dagnats.report.graph import ascii_lines, dot_lines, graph_data, mermaid_lines
 
 
 def show_graph(file: str | None, flags: dict[str, Any], form: str, *, ascii_only: bool) -> int:
     """Print the graph."""
-    try:
-        plan = select(load(*read_pipeline(file)), selection_of(flags))
-    except InvalidPipelineError as error:
-        return unusable(error)
+    plan = select(load(*read_pipeline(file)), selection_of(flags))
     match form:
         case "json":
             click.echo(encode_json(graph_data(plan)))

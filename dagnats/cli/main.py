@@ -28,6 +28,7 @@ def cli() -> None:
     "-j",
     "--jobs",
     type=click.IntRange(1, 10_000),
+    metavar="N",
     envvar="DAGNATS_JOBS",
     help="Steps at once. [default: max_parallel, else the processors]",
 )
@@ -61,13 +62,13 @@ def cli() -> None:
     shell_complete=complete_step,
     help="Exit with the exit code of this step.",
 )
+@selection_options
 @click.option(
     "--secrets-file",
     metavar="FILE",
     envvar="DAGNATS_SECRETS_FILE",
     help="Read values of secrets from a YAML or JSON file that only its owner may read.",
 )
-@selection_options
 @click.option("--ephemeral", is_flag=True, envvar="DAGNATS_EPHEMERAL", help="Keep nothing of the run.")
 @click.option(
     "--help-params", is_flag=True, envvar="DAGNATS_HELP_PARAMS", help="Show the parameters of FILE and run nothing."
@@ -75,14 +76,19 @@ def cli() -> None:
 @click.option("-q", "--quiet", is_flag=True, envvar="DAGNATS_QUIET", help="Say only what failed.")
 @click.option("-v", "--verbose", is_flag=True, envvar="DAGNATS_VERBOSE", help="Say also when steps start.")
 def run(file: str | None, params: tuple[str, ...], params_file: str | None, *, help_params: bool, **flags: Any) -> int:
-    """Run the pipeline in FILE (`-` reads it from stdin; without FILE, dagnats.yaml or pipeline.yaml here)."""
-    from dagnats.cli.sources import read_assignments, read_pipeline, selection_of  # noqa: PLC0415 - measured: --help and --version must not pay for it
-    from dagnats.request import Request  # noqa: PLC0415 - the same
+    """Run the pipeline in FILE.
+
+    `-` reads it from stdin; without FILE it is dagnats.yaml or pipeline.yaml in this directory.
+    """
+    from dagnats.cli.sources import read_assignments, read_pipeline, reported, selection_of  # noqa: PLC0415 - the same as below
+    from dagnats.request import Request  # noqa: PLC0415 - measured: --help and --version must not pay for it
     from dagnats.run import run as run_pipeline  # noqa: PLC0415 - the same
 
     name, text = read_pipeline(file)
     if help_params:
-        return _show_params(name, text)
+        from dagnats.cli.help_params import show_params  # noqa: PLC0415 - only for those who ask
+
+        return reported(lambda: show_params(name, text))
     given, from_file = read_assignments(params, params_file)
     request = Request(
         file=name,
@@ -93,7 +99,7 @@ def run(file: str | None, params: tuple[str, ...], params_file: str | None, *, h
         again=["dagnats", *sys.argv[1:]],
         **flags,
     )
-    return _reported(lambda: run_pipeline(request))
+    return reported(lambda: run_pipeline(request))
 
 
 @cli.command()
@@ -112,23 +118,6 @@ def validate(files: tuple[str, ...], form: str) -> int:
     from dagnats.cli.validate import validate_files  # noqa: PLC0415 - measured: --help and --version must not pay for it
 
     return validate_files(files, form)
-
-
-def _show_params(path: str, text: bytes | None) -> int:
-    from dagnats.cli.help_params import show_params  # noqa: PLC0415 - only for those who ask
-
-    return _reported(lambda: show_params(path, text))
-
-
-def _reported(call: Callable[[], int]) -> int:
-    """Call, and tell what is wrong with a file as `validate` does."""
-    from dagnats.cli.sources import unusable  # noqa: PLC0415 - the same as above
-    from dagnats.definition import InvalidPipelineError  # noqa: PLC0415 - the same
-
-    try:
-        return call()
-    except InvalidPipelineError as error:
-        return unusable(error)
 
 
 for command in author.COMMANDS:

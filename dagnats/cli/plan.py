@@ -7,9 +7,8 @@ from typing import Any
 
 import click
 
-from dagnats.cli.sources import selected, selection_of, unusable
+from dagnats.cli.sources import selected, selection_of
 from dagnats.core.text import encode_json
-from dagnats.definition import InvalidPipelineError
 from dagnats.report.plan import plan_data, plan_text
 from dagnats.report.style import Style, wants_color
 
@@ -18,10 +17,7 @@ def show_plan(
     file: str | None, params: Sequence[str], params_file: str | None, flags: dict[str, Any], form: str
 ) -> int:
     """Print the plan as it would be run; nothing is executed."""
-    try:
-        found = selected(file, params, params_file, selection_of(flags))
-    except InvalidPipelineError as error:
-        return unusable(error)
+    found = selected(file, params, params_file, selection_of(flags))
     if form == "json":
         click.echo(encode_json(plan_data(found.plan, found.known)))
     else:

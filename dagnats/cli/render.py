@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 import click
 
-from dagnats.cli.sources import read_assignments, read_pipeline, unusable
-from dagnats.definition import InvalidPipelineError, load_document
+from dagnats.cli.sources import read_assignments, read_pipeline
+from dagnats.definition import load_document
 from dagnats.definition.emit import to_yaml
 from dagnats.definition.known import known_values
 from dagnats.definition.params import resolve
@@ -18,10 +18,7 @@ def render_file(file: str | None, params: Sequence[str], params_file: str | None
     """Print a file that gives the same plan, with everything in its place."""
     name, text = read_pipeline(file)
     given, from_file = read_assignments(params, params_file)
-    try:
-        root, plan = load_document(name, text)
-    except InvalidPipelineError as error:
-        return unusable(error)
+    root, plan = load_document(name, text)
     values = resolve(plan.params, given, from_file, os.environ)
     # where the file is, is known here, and may be another place when the result is run
     rendered = document(root, plan, known_values(plan, values, os.environ, None))

@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -66,10 +66,13 @@ def step_names(file: str | None) -> Iterator[tuple[str, str | None]]:
         return
 
 
-def unusable(error: InvalidPipelineError) -> int:
-    """Say what is wrong with a file, and that this was all."""
-    click.echo(f"{error}\n{summary(error.total, 1)}; nothing was started", err=True)
-    return error.exit_code
+def reported(call: Callable[[], int]) -> int:
+    """Call, and tell what is wrong with a file as `validate` does."""
+    try:
+        return call()
+    except InvalidPipelineError as error:
+        click.echo(f"{error}\n{summary(error.total, 1)}; nothing was started", err=True)
+        return error.exit_code
 
 
 def _default_file() -> str:

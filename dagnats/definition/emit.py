@@ -9,7 +9,7 @@ from dagnats.definition.scalars import NumberError, resolve
 
 # Text that needs no quotes wherever it stands; `resolve` says whether it would be read as text at all.
 PLAIN = re.compile(r"[\w/.$(](?:[^\s:#]|(?<=\S)#|:(?=\S)| (?=[^\s#]))*")
-WORD = re.compile(r"[A-Za-z0-9_/.][A-Za-z0-9_/.+-]*")  # the same within `[…]`, and as a key
+WORD = re.compile(r"(?:--?(?=[A-Za-z0-9]))?[A-Za-z0-9_/.][A-Za-z0-9_/.+-]*")  # the same within `[…]`, and as a key
 MAX_FLOW = 80
 _ESCAPES = {"\\": "\\\\", '"': '\\"', "\n": "\\n", "\t": "\\t", "\r": "\\r"}
 
@@ -97,11 +97,10 @@ def _is_block(text: str) -> bool:
 
 
 def _is_short(value: Any) -> bool:
-    items = value if isinstance(value, list) else list(value.values())
     return (
         isinstance(value, list)
-        and not any(isinstance(item, dict | list) for item in items)
-        and all(not isinstance(item, str) or WORD.fullmatch(item) for item in items)
+        and not any(isinstance(item, dict | list) for item in value)
+        and not any(isinstance(item, str) and any(map(str.isspace, item)) for item in value)
         and len(scalar(value)) <= MAX_FLOW
     )
 

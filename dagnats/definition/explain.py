@@ -129,7 +129,7 @@ def _words(part: Schema) -> str:  # noqa: PLR0911 - one return a kind of schema
         return f"a list{_range(part, 'minItems', 'maxItems')}" + _each(part.get("items"))
     if names == ["object"]:
         rest = part.get("additionalProperties")
-        return f"names{_each(rest)}" if isinstance(rest, dict) else words
+        return f"names, each with {_words(rest)}" if isinstance(rest, dict) else words
     if "patternErrorMessage" in part:
         rule = part["patternErrorMessage"].removeprefix("must be ").removeprefix("must ")
         return str(rule) if rule.startswith(("a ", "an ")) else f"{words}: {rule}"

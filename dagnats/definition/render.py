@@ -62,38 +62,52 @@ def _variable(node: Node, name: str, known: Known) -> JSON:
 
 
 def _steps(nodes: Node, steps: Sequence[Step], defaults: Node | None, known: Known) -> list[JSON]:
-    return [_step(node, step, defaults, known) for node, step in zip(nodes.items(), steps, strict=True)]
+    own = [step for step in steps if step.handles is None]
+    handlers: dict[str, list[Step]] = {step.id: [] for step in own}
+    for step in steps:
+        if step.handles is not None:
+            handlers[step.handles].append(step)
+    return [
+        _step(node, step, handlers[step.id], defaults, known) for node, step in zip(nodes.items(), own, strict=True)
+    ]
 
 
-def _step(node: Node, step: Step, defaults: Node | None, known: Known) -> JSON:
+def _step(node: Node, step: Step, handlers: Sequence[Step], defaults: Node | None, known: Known) -> JSON:
     general = defaults.fields() if defaults is not None else {}
     fields = {**general, **node.fields()}
     if "command" in fields and "shell" not in node.fields():
         fields.pop("shell", None)  # which has no meaning for it, and would be refused beside it
     result: dict[str, JSON] = {"id": step.id}
-    for key in (
-        *(key for key in FIRST if key in fields or key == "needs"),
-        *(key for key in fields if key not in FIRST),
-    ):
+    placed = [key for key in FIRST if key in fields or (key == "needs" and step.handles is None)]
+    for key in (*placed, *(key for key in fields if key not in FIRST)):
         match key:
             case "id":
                 pass
             case "needs":
                 result[key] = list(step.needs)
-            case "if":
-                result[key] = _condition(fields[key], step, known)
             case "env":
                 layers = [layer for layer in (general.get("env"), node.get("env")) if layer is not None]
                 result[key] = _env(layers, known)
-            case "command":
-                result[key] = [_text(item, known) for item in fields[key].items()]
-            case "name":
-                result[key] = _name(fields[key], known)
-            case "working_dir":
-                result[key] = _directory(fields[key], known)
+            case "on_failure":
+                pairs = zip(fields[key].items(), handlers, strict=True)
+                result[key] = [_step(one, handler, (), defaults, known) for one, handler in pairs]
             case _:
-                result[key] = fields[key].plain()
+                result[key] = _field(key, fields[key], step, known)
     return result
+
+
+def _field(key: str, node: Node, step: Step, known: Known) -> JSON:
+    match key:
+        case "if":
+            return _condition(node, step, known)
+        case "command":
+            return [_text(item, known) for item in node.items()]
+        case "name":
+            return _name(node, known)
+        case "working_dir":
+            return _directory(node, known)
+        case _:
+            return node.plain()
 
 
 def _condition(node: Node, step: Step, known: Known) -> JSON:

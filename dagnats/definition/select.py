@@ -85,7 +85,13 @@ def _chosen(steps: Sequence[Step], selection: Selection, *, final: bool) -> set[
         elif ids and not final and is_from:
             kept = set()  # it begins in `finally`, when all of `steps` has ended
     kept -= set(selection.skip)
-    return kept | {step.id for step in steps if step.handles in kept}
+    # what handles a failure belongs to its step, and goes with it
+    for step in steps:
+        if step.handles is not None and step.handles not in kept:
+            kept.discard(step.id)
+        elif step.handles is not None and step.id not in selection.skip:
+            kept.add(step.id)
+    return kept
 
 
 def _reached(ids: Iterable[str], edges: Mapping[str, Sequence[str]]) -> set[str]:
@@ -157,7 +163,8 @@ def _texts(value: Any, *, expression: bool = False) -> Iterator[tuple[str, bool]
         yield value, expression
     elif is_dataclass(value):
         for field in fields(value):
-            yield from _texts(getattr(value, field.name), expression=field.name == "condition")
+            # an `if`, and what gives the list of a `foreach`
+            yield from _texts(getattr(value, field.name), expression=field.name in ("condition", "items"))
     elif isinstance(value, Mapping):
         for item in value.values():
             yield from _texts(item)

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from dagnats.core.graph import graph_of, levels
 from dagnats.core.pipeline import JSON, Pipeline, Step
 from dagnats.report.lanes import drawn
+from dagnats.report.plan import instances, traits
 from dagnats.report.view import clean
 
 _MAX_NOTE = 60
@@ -28,8 +29,7 @@ def _label(step: Step) -> str:
     if step.condition is not None:
         condition = clean(step.condition)
         notes.append(f"if {condition if len(condition) <= _MAX_NOTE else condition[: _MAX_NOTE - 3] + '...'}")
-    if step.allow_failure:
-        notes.append("may fail")
+    notes += traits(step)
     return f"{step.id}  ({'; '.join(notes)})" if notes else step.id
 
 
@@ -111,7 +111,11 @@ def graph_data(plan: Pipeline) -> JSON:
                 "finally": is_final,
                 "level": level_of[step.id],
                 "if": step.condition,
-                "allow_failure": step.allow_failure,
+                "allow_failure": list(step.allow_failure)
+                if isinstance(step.allow_failure, tuple)
+                else step.allow_failure,
+                "instances": instances(step),
+                "handles": step.handles,
                 "line": step.line,
             }
             for step in steps

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 
+from dagnats.core.fanout import cells, labels
 from dagnats.core.graph import graph_of, levels
 from dagnats.core.pipeline import JSON, Pipeline, Retry, Step
 from dagnats.core.text import encode_json
@@ -105,8 +106,32 @@ def _details(step: Step, found: Verdict) -> Iterator[str]:
         yield f"timeout {_span(step.timeout_s)}"
     if step.idle_timeout_s is not None:
         yield f"idle_timeout {_span(step.idle_timeout_s)}"
-    if step.allow_failure:
+    yield from traits(step)
+
+
+def traits(step: Step) -> Iterator[str]:
+    """Say what is special about a step, beside what it waits for and its bounds."""
+    if step.handles is not None:
+        yield f"only when {step.handles} has failed"
+    names = instances(step)
+    if names is not None:
+        shown = " ".join(f"[{name}]" for name in names[:_MAX_NEEDS])
+        yield f"{_count(len(names), 'instance')} {shown}" + _more(len(names) - _MAX_NEEDS)
+    elif step.fan_out is not None:
+        yield "an instance for each of a list"
+    if step.mutex is not None:
+        yield f"mutex {step.mutex}"
+    if isinstance(step.allow_failure, tuple):
+        yield f"may fail with {', '.join(map(str, step.allow_failure))}"
+    elif step.allow_failure:
         yield "may fail"
+
+
+def instances(step: Step) -> list[str] | None:
+    """Name the instances of a step that has some, as far as the plan alone says."""
+    if step.fan_out is None or not step.fan_out.is_matrix:
+        return None
+    return labels(step.fan_out, cells(step.fan_out))
 
 
 def _retry(retry: Retry) -> str:
@@ -129,7 +154,11 @@ def _data(steps: Sequence[Step], verdicts: Verdicts) -> list[JSON]:
             "max_attempts": step.retry.max_attempts,
             "timeout_s": step.timeout_s,
             "idle_timeout_s": step.idle_timeout_s,
-            "allow_failure": step.allow_failure,
+            "allow_failure": list(step.allow_failure) if isinstance(step.allow_failure, tuple) else step.allow_failure,
+            "fan_out": step.fan_out is not None,
+            "instances": instances(step),
+            "mutex": step.mutex,
+            "handles": step.handles,
         }
         for step in steps
     ]

@@ -51,7 +51,7 @@ def test_every_part_says_what_it_is(part):
         ("steps.retry.on", "a list (at least 1), each a whole number (1 to 255), or one of `timeout`, `lost`"),
         ("steps", "a list (1 to 10,000), each a mapping"),
         ("steps.name", "text (1 to 200 characters)"),
-        ("env", "names, each text or a number or true or false"),
+        ("env", "names, each with text or a number or true or false"),
         ("steps.id", "an id: small letters, digits, `_` and `-`, a letter first, at most 63"),
     ],
 )

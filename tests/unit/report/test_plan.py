@@ -37,7 +37,7 @@ def test_the_text():
         "  1  a  up to 2 attempts on 3, timeout; idle_timeout 1m30s",
         "  2  b  skipped: if params.on; needs a",
         "     c  fails: if 'x' / 2: can not divide with a string and an integer; needs a",
-        "  3  d  if not params.on and vars.v == false (true); needs c; timeout 1s500ms",
+        "  3  d  if not params.on and vars.v == false (true); needs c; timeout 1.5s",
         "  4  e  if vars.w == 'x' and failure(); needs d; up to 3 attempts, fixed from 500ms",
     ]
 
