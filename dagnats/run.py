@@ -17,7 +17,9 @@ from dagnats.process import Guardian
 from dagnats.request import Prepared, Request
 
 if TYPE_CHECKING:
-    from dagnats.core.pipeline import Pipeline
+    from collections.abc import Mapping
+
+    from dagnats.core.pipeline import JSON, Pipeline
     from dagnats.core.state import RunState
     from dagnats.workers.vault import Vault
 
@@ -30,7 +32,7 @@ def run(request: Request) -> int:
         raise UsageError(f"--exit-code-from: {plan.name} has no step `{request.exit_code_from}`")
     params = resolve(plan.params, request.params, request.param_files, os.environ)
     workspace = project_root(request.file)
-    vault = _secrets(request, plan, workspace)
+    vault = _secrets(request, plan, workspace, params)
     guardian = Guardian.start()
     directory = rundir.create(workspace, ephemeral=request.ephemeral)
     try:
@@ -47,13 +49,15 @@ def run(request: Request) -> int:
     return exit_code(state, request.exit_code_from)
 
 
-def _secrets(request: Request, plan: "Pipeline", workspace: Path) -> "Vault | None":
+def _secrets(request: Request, plan: "Pipeline", workspace: Path, params: "Mapping[str, JSON]") -> "Vault | None":
     """Ask for the secrets before anything starts, so that no process inherits those of the environment."""
     if not plan.secrets:
         return None
     from dagnats.sources import collect  # noqa: PLC0415 - measured: a run without secrets does not pay for masking them
 
-    return collect(plan, workspace, request.secrets_file)
+    vault = collect(plan, workspace, request.secrets_file)
+    vault.refuse_recorded(params, {name: os.environ[name] for name in plan.env_names if name in os.environ})
+    return vault
 
 
 def project_root(file: str) -> Path:

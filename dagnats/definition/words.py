@@ -116,7 +116,8 @@ def explain_source(source: str, problems: Problems) -> str:
     known = SOURCE_WORDS.get(plain)
     if known:
         return f"did you mean `{known}://`?"
-    return suggest(plain, [f"{name}://" for name in SOURCES], problems) or "ask another store by a command: `cmd://…`"
+    near = suggest(plain, list(SOURCES), problems)
+    return near.replace("`?", "://`?") or "ask another store by a command: `cmd://…`"
 
 
 def suggest(name: str, known: "list[str] | dict[str, object]", problems: Problems) -> str:
