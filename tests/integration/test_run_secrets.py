@@ -36,27 +36,27 @@ with open(os.environ["DAGNATS_OUTPUT"], "a") as file:
     file.write(f"token={token}\nlist={json.dumps([key, 1])}\nhex={token.encode().hex()}\n")
 """
 
-PIPELINE = f"""
+PIPELINE = """
 name: loud
 secrets:
   TOKEN: env://LOUD_TOKEN
-  KEY: file://{{outside}}/key
-  DERIVED: cmd://cat "{{outside}}/derived"
+  KEY: file://OUTSIDE/key
+  DERIVED: cmd://cat "OUTSIDE/derived"
 steps:
   - id: loud
     env:
-      TOKEN: "{{{{ secrets.TOKEN }}}}"
-      UPPER: "{{{{ secrets.TOKEN | upper }}}}"
-      KEY: "{{{{ secrets.KEY }}}}"
-      DERIVED: "{{{{ secrets.DERIVED }}}}"
-    outputs: {{{{list: {{{{type: json}}}}}}}}
-    command: ["{sys.executable}", loud.py]
+      TOKEN: "{{ secrets.TOKEN }}"
+      UPPER: "{{ secrets.TOKEN | upper }}"
+      KEY: "{{ secrets.KEY }}"
+      DERIVED: "{{ secrets.DERIVED }}"
+    outputs: {list: {type: json}}
+    command: ["PYTHON", loud.py]
   - id: traced
     run: |
       set -x
-      : "{{{{ secrets.TOKEN }}}}"
-      export TOKEN={{{{ secrets.TOKEN }}}}; export -p | grep TOKEN
-      echo "{{{{ steps.loud.outputs.token }}}}"
+      : "{{ secrets.TOKEN }}"
+      export TOKEN="{{ secrets.TOKEN }}"; export -p | grep TOKEN
+      echo "{{ steps.loud.outputs.token }}"
 """
 FAILS = """
   - id: fails
@@ -85,7 +85,8 @@ def project(tmp_path):
 
 
 def write(workspace: Path, more: str = "") -> None:
-    write_pipeline(workspace, PIPELINE.format(outside=workspace.parent / "outside") + more)
+    text = PIPELINE.replace("OUTSIDE", str(workspace.parent / "outside")).replace("PYTHON", sys.executable)
+    write_pipeline(workspace, text + more)
 
 
 def environment(workspace: Path) -> dict[str, str]:
