@@ -11,7 +11,7 @@ VALUE_MIN = 4  # characters; a shorter value would blot out half of any output
 PART_MIN = 6  # characters of a line, or of a leaf of JSON, that counts as a secret of its own
 PARTS_MAX = 2_000
 DEPTH_MAX = 8
-_FULL_LINE_MIN = 16
+_WRAPPED_MIN = 8  # characters of a last line: fewer may stand anywhere
 _LINE_WIDTHS = (76, 64)  # of `base64` and of PEM
 _URL_SAFE = ("", "/", "!'()*")  # what is left as it is by libraries of this language and others
 _NOT_PLAIN = re.compile(r"([^A-Za-z0-9_@%+=:,./-])")
@@ -112,7 +112,7 @@ def _wrapped(text: bytes) -> Iterator[bytes]:
     for width in _LINE_WIDTHS:
         for start in range(0, len(text), width) if len(text) > width else ():
             line = text[start : start + width]
-            if len(line) >= _FULL_LINE_MIN:
+            if len(line) >= _WRAPPED_MIN:
                 yield line
 
 

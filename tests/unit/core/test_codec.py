@@ -228,6 +228,7 @@ PLANS = st.builds(
     timeout_s=st.none() | SECONDS,
     fail_fast=st.booleans(),
     env_names=st.frozensets(NAMES, max_size=3),
+    secrets=st.dictionaries(NAMES, NAMES, max_size=2),
 )
 
 

@@ -72,6 +72,18 @@ def test_what_a_shell_makes_of_a_secret_is_masked(script, value):
     assert not any(part in masked for part in ("token", "HOME", "xxxx"))
 
 
+@pytest.mark.parametrize("wrapped", [base64.encodebytes, lambda raw: b"\n".join(_lines(base64.b64encode(raw), 64))])
+def test_base64_in_lines_is_masked_line_by_line(wrapped):
+    value = "".join(f"<{n * n:x}>" for n in range(1000, 1030))
+    lines = wrapped(value.encode()).split()
+    assert len(lines) > 2
+    assert Masker([value]).whole(b"\n".join(lines)).split() == [b"***"] * len(lines)
+
+
+def _lines(text, width):
+    return [text[at : at + width] for at in range(0, len(text), width)]
+
+
 @pytest.mark.parametrize("before", range(6))
 @pytest.mark.parametrize("alphabet", [base64.b64encode, base64.urlsafe_b64encode])
 def test_base64_of_a_text_around_it_shows_at_most_the_bits_at_its_edges(before, alphabet):
