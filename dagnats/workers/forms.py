@@ -9,7 +9,7 @@ from urllib.parse import quote, quote_plus
 
 VALUE_MIN = 4  # characters; a shorter value would blot out half of any output
 PART_MIN = 6  # characters of a line, or of a leaf of JSON, that counts as a secret of its own
-PARTS_MAX = 2_000
+PARTS_MAX = 20_000  # more than fit into a value
 DEPTH_MAX = 8
 _WRAPPED_MIN = 8  # characters of a last line: fewer may stand anywhere
 _LINE_WIDTHS = (76, 64)  # of `base64` and of PEM
@@ -24,8 +24,16 @@ def forms_of(values: Iterable[str]) -> frozenset[bytes]:
     for value in values:
         for text in islice(dict.fromkeys(_texts(value)), PARTS_MAX):
             found.update(_written(text))
-            found.update(_encoded(text.encode("utf-8", "surrogateescape")))
+            found.update(_encoded(encoded(text)))
     return frozenset(form for form in found if len(form) >= VALUE_MIN)
+
+
+def encoded(text: str) -> bytes:
+    """The bytes of a text: of the system, in which surrogates stand for bytes, or of JSON, which can hold half a pair."""
+    try:
+        return text.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:
+        return text.encode("utf-8", "surrogatepass")
 
 
 def is_short(value: str) -> bool:
@@ -87,8 +95,8 @@ def _written(text: str) -> Iterator[bytes]:
         json_plain.replace("/", "\\/"),
         repr(text)[1:-1],
     ):
-        yield form.encode("utf-8", "surrogateescape")
-    raw = text.encode("utf-8", "surrogateescape")
+        yield encoded(form)
+    raw = encoded(text)
     for form in (*(quote(raw, safe) for safe in _URL_SAFE), quote_plus(raw)):
         yield form.encode()
         yield re.sub(r"%[0-9A-F]{2}", lambda found: found[0].lower(), form).encode()
@@ -106,6 +114,9 @@ def _encoded(raw: bytes) -> Iterator[bytes]:
         # only those characters whose bits are all the secret's
         first, end = (before * 8 + 5) // 6, (before + len(raw)) * 8 // 6
         yield from _both_alphabets(shifted[first:end])
+        # where nothing follows, the last ones are its own too
+        yield from _both_alphabets(shifted[first:])
+        yield from _both_alphabets(shifted[first:].rstrip(b"="))
 
 
 def _wrapped(text: bytes) -> Iterator[bytes]:

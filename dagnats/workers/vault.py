@@ -1,6 +1,6 @@
 """The secrets of a run: in memory only, given to a step at the last moment, and taken out of all that it says."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from dagnats.bus.tasks import Task
@@ -61,7 +61,7 @@ class Vault:
         """Refuse a run whose parameters or recorded variables hold a secret. Raises UsageError."""
         for what, recorded in (("param", params), ("variable", env)):
             for name, value in recorded.items():
-                secret = self._found_in(str(value))
+                secret = next(filter(None, map(self._found_in, _texts_of(value))), None)
                 if secret is not None:
                     raise UsageError(
                         f"{what} `{name}` holds the value of secret `{secret}`, and would be recorded: "
@@ -104,3 +104,16 @@ class Vault:
             self._known |= frozenset(made)
             self.masker = Masker(self._known)
         return self.masker
+
+
+def _texts_of(value: JSON) -> Iterator[str]:
+    match value:
+        case list():
+            for item in value:
+                yield from _texts_of(item)
+        case dict():
+            for key, item in value.items():
+                yield key
+                yield from _texts_of(item)
+        case _:
+            yield str(value)

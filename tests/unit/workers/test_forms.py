@@ -95,6 +95,15 @@ def test_base64_of_a_text_around_it_shows_at_most_the_bits_at_its_edges(before, 
     assert len(right.rstrip(b"=")) * 6 <= known_after + 11
 
 
+@pytest.mark.parametrize("before", range(6))
+@pytest.mark.parametrize("cut", range(3))
+def test_base64_that_ends_with_a_secret_ends_with_its_replacement(before, cut):
+    secret = SECRET[cut:]
+    for text in (base64.b64encode(b"u" * before + secret.encode()), base64.urlsafe_b64encode(secret.encode())):
+        for shown in (text, text.rstrip(b"=")):
+            assert Masker([secret]).whole(shown).endswith(b"***")
+
+
 def test_every_line_of_a_secret_is_masked_on_its_own():
     masker = Masker([LONG])
     for line in LONG.splitlines():
@@ -125,3 +134,9 @@ def test_forms_are_at_least_four_bytes():
 def test_a_value_that_only_looks_like_json_has_its_own_forms():
     assert b"{not json at all" in forms_of(["{not json at all"])
     assert forms_of(["[" * 5000])
+
+
+def test_bytes_that_are_no_text_and_halves_of_pairs_have_forms_too():
+    value = b"caf\xe9-password".decode("utf-8", "surrogateescape")
+    assert Masker([value]).whole(b"x caf\xe9-password") == b"x ***"
+    assert Masker(['{"a": "half \\ud800 of a pair"}']).text("x half \ud800 of a pair") == "x ***"

@@ -107,6 +107,8 @@ def test_what_is_recorded_may_hold_none():
     with pytest.raises(UsageError, match="param `list` holds the value of secret `TOKEN`") as caught:
         vault.refuse_recorded({"list": ["x", TOKEN]}, {})
     assert TOKEN not in str(caught.value)
+    with pytest.raises(UsageError, match="`map`"):
+        vault.refuse_recorded({"map": {"a": [{TOKEN: 1}]}}, {})
     with pytest.raises(UsageError, match="variable `V` holds"):
         vault.refuse_recorded({}, {"V": f"x{TOKEN}"})
 
