@@ -79,13 +79,11 @@ FOREIGN: dict[str, dict[str, str]] = {
 }  # fmt: skip
 
 SOURCES = ("env", "file", "cmd")
-SOURCE_WORDS = _by_word(
-    {
-        "env": "environment environ variable",
-        "file": "path files",
-        "cmd": "command exec sh shell run script",
-    }
-)
+SOURCE_WORDS = _by_word({
+    "env": "environment environ variable",
+    "file": "path files",
+    "cmd": "command exec sh shell run script",
+})  # fmt: skip
 
 
 def is_unsupported(key: str, title: str) -> bool:
