@@ -12,6 +12,7 @@ from dagnats.workers.forms import VALUE_MIN, is_short
 from dagnats.workers.mask import Masker
 
 _RECORDED_MIN = 8  # characters; a shorter one may stand in a parameter by chance
+_SHARED_MAX = 100  # texts made of secrets that all steps are masked for
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -100,9 +101,12 @@ class Vault:
 
     def _masker_of(self, made: Iterable[str]) -> Masker:
         """Give a masker that also knows what a step's templates have made of secrets; from now on all know it, as it may be passed on."""
-        if not self._known.issuperset(made):
-            self._known |= frozenset(made)
-            self.masker = Masker(self._known)
+        if self._known.issuperset(made):
+            return self.masker
+        known = self._known | frozenset(made)
+        if len(known) > len(self._values) + _SHARED_MAX:
+            return Masker(known)  # thousands of steps that each make another one would make the masker slow for all
+        self._known, self.masker = known, Masker(known)
         return self.masker
 
 

@@ -52,6 +52,17 @@ def test_what_a_template_makes_of_a_secret_is_masked_and_stays_so_for_other_step
     assert vault.unseal(TASK).masker.text("THE-TOKEN-1 abcd") == "*** ***"
 
 
+def test_a_step_is_masked_for_what_it_made_also_when_there_is_too_much_to_tell_all():
+    vault = Vault({"TOKEN": TOKEN})
+    text = {"A": "{{ secrets.TOKEN | replace('token', params.n) }}"}
+    for number in range(120):
+        word = f"number-{number}"
+        unsealed = vault.unseal(task(secret_env=text, context={"params": {"n": word}}))
+        assert unsealed.masker.text(f"{TOKEN} the-{word}-1") == "*** ***"
+    assert vault.masker.text("the-number-0-1") == "***"
+    assert vault.masker.text("the-number-119-1") == "the-number-119-1"
+
+
 def test_text_beside_a_secret_is_not_masked():
     vault = Vault({"TOKEN": TOKEN})
     sealed = task(
