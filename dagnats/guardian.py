@@ -23,6 +23,7 @@ import time
 
 from dagnats import proctree
 from dagnats.frames import Frames, frame
+from dagnats.lookup import resolve
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -70,15 +71,14 @@ class Keeper:
         self._mark = mark + b"."
         self._outer = b""
         self._base: dict[bytes, bytes] = {}
+        self._scratch: bytes | None = None
         self._jobs: dict[int, Job] = {}
         self._mains: dict[int, Job] = {}
         self._owners: dict[int, int] = {}
         self._fds: list[int] = []
         self._inbox = Frames()
         self._outbox = bytearray()
-        self._news: dict[
-            int, tuple[int, float]
-        ] = {}  # processes of which was not said yet that they started: pid, and when it will be
+        self._news: dict[int, tuple[int, float]] = {}  # what has started and was not told yet: pid, and when it will be
         self._children = proctree.OwnChildren()
         self._wake, writer = os.pipe()
         os.set_blocking(self._wake, False)
@@ -116,6 +116,8 @@ class Keeper:
             self._flush()
             poll.poll(SWEEP_S * 1000)
         self._flush()
+        if self._scratch is not None:
+            _remove(self._scratch)
 
     # What the runner asks for
 
@@ -136,6 +138,7 @@ class Keeper:
                 os.set_inheritable(fd, False)
         handlers: dict[str, Callable[..., None]] = {
             "base": self._on_base,
+            "scratch": self._on_scratch,
             "spawn": self._on_spawn,
             "stop": self._on_stop,
             "finish": self._on_finish,
@@ -148,6 +151,9 @@ class Keeper:
         self._base = env
         outer = env.get(proctree.MARK)
         self._outer = outer + b"/" if outer else b""
+
+    def _on_scratch(self, folder: bytes) -> None:
+        self._scratch = folder
 
     def _on_spawn(
         self, number: int, argv: list[bytes], cwd: bytes, changes: dict[bytes, bytes | None], count: int
@@ -350,21 +356,15 @@ class Keeper:
                 self._outbox.clear()
 
 
-def resolve(program: bytes, search_path: bytes | None) -> bytes:
-    """The file to run, looked up in the process's own PATH.
-
-    Empty and relative entries do not count: a file that lies in the working directory is never run for a command's name.
-    """
-    if b"/" in program:
-        return program
-    code = errno.ENOENT
-    for folder in (os.defpath.encode() if search_path is None else search_path).split(b":"):
-        path = folder + b"/" + program
-        if folder.startswith(b"/") and os.access(path, os.F_OK) and os.path.isfile(path):  # noqa: PTH113
-            if os.access(path, os.X_OK):
-                return path
-            code = errno.EACCES
-    raise OSError(code, os.strerror(code))
+def _remove(folder: bytes) -> None:
+    """Remove the files of attempts: scripts, and what steps wrote for the engine, which may be what nobody else may see."""
+    try:
+        for path in [folder + b"/" + name for name in os.listdir(folder)]:  # noqa: PTH208
+            if not os.path.isdir(path):  # noqa: PTH112  # then a step has made it
+                os.unlink(path)  # noqa: PTH108
+        os.rmdir(folder)  # noqa: PTH106
+    except OSError:  # nothing is left of it, or something that is not ours
+        pass
 
 
 def _kill(how: Callable[[int, int], None], target: int, number: int) -> bool:

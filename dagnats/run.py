@@ -35,6 +35,7 @@ def run(request: Request) -> int:
     vault = _secrets(request, plan, workspace, params)
     guardian = Guardian.start()
     directory = rundir.create(workspace, ephemeral=request.ephemeral)
+    guardian.remove_at_end(directory.scratch)
     try:
         server = Server(guardian, directory.path)
         server.start()
