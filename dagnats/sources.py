@@ -12,6 +12,7 @@ from dagnats.definition.problems import printable, quoted
 from dagnats.errors import DagnatsError, UsageError
 from dagnats.pipes import Captured, capture
 from dagnats.process import Guardian
+from dagnats.workers.forms import PARTS_MAX, has_too_many_parts
 from dagnats.workers.mask import Masker
 from dagnats.workers.vault import Vault
 
@@ -94,6 +95,8 @@ def checked(value: str) -> str:
         raise MissingError("holds a character that has no encoding") from None
     if size > VALUE_MAX_BYTES:
         raise MissingError(f"is over {VALUE_MAX_BYTES // 1024} KiB; give the step the path of a file instead")
+    if has_too_many_parts(value):
+        raise MissingError(f"has over {PARTS_MAX:,} lines or leaves of JSON; give the step the path of a file instead")
     return value
 
 

@@ -9,7 +9,7 @@ from urllib.parse import quote, quote_plus
 
 VALUE_MIN = 4  # characters; a shorter value would blot out half of any output
 PART_MIN = 6  # characters of a line, or of a leaf of JSON, that counts as a secret of its own
-PARTS_MAX = 20_000  # more than fit into a value
+PARTS_MAX = 4_000  # lines and leaves of one value: more would make every start slow
 DEPTH_MAX = 8
 _WRAPPED_MIN = 8  # characters of a last line: fewer may stand anywhere
 _LINE_WIDTHS = (76, 64)  # of `base64` and of PEM
@@ -34,6 +34,11 @@ def encoded(text: str) -> bytes:
         return text.encode("utf-8", "surrogateescape")
     except UnicodeEncodeError:
         return text.encode("utf-8", "surrogatepass")
+
+
+def has_too_many_parts(value: str) -> bool:
+    """Whether not all parts of a value could be masked."""
+    return next(islice(dict.fromkeys(_texts(value)), PARTS_MAX, None), None) is not None
 
 
 def is_short(value: str) -> bool:

@@ -82,18 +82,20 @@ def test_all_that_is_missing_is_named_at_once(tmp_path, monkeypatch):
     monkeypatch.setenv("SOURCES_BLANK", " ")
     (tmp_path / "bytes").write_bytes(b"\xff\xfe")
     (tmp_path / "large").write_text("x" * (VALUE_MAX_BYTES + 1))
+    (tmp_path / "lines").write_text("".join(f"line {n}\n" for n in range(5000)))
     (tmp_path / "nul").write_bytes(b"a\0b")
     (tmp_path / "empty").write_text("\n")
     (tmp_path / "link").symlink_to("/etc/hostname")
     os.mkfifo(tmp_path / "pipe")
     text = refused(
         tmp_path,
-        "10 secrets are missing; nothing was started",
+        "11 secrets are missing; nothing was started",
         "`env://SOURCES_UNSET` is not set",
         "`env://SOURCES_BLANK` is empty",
         "`file://none` can not be read: No such file",
         "`file://bytes` is not UTF-8",
         "`file://large` is over 100 KiB",
+        "`file://lines` has over 4,000 lines",
         "`file://nul` holds a NUL byte",
         "`file://empty` is empty",
         "`file://link` leads out of the project",
@@ -103,7 +105,10 @@ def test_all_that_is_missing_is_named_at_once(tmp_path, monkeypatch):
         A="env://SOURCES_TEST",
         B="env://SOURCES_UNSET",
         C="env://SOURCES_BLANK",
-        **{name.upper(): f"file://{name}" for name in ("none", "bytes", "large", "nul", "empty", "link", "pipe")},
+        **{
+            name.upper(): f"file://{name}"
+            for name in ("none", "bytes", "large", "lines", "nul", "empty", "link", "pipe")
+        },
         DIR="file://.",
         NOT_RUN="cmd://touch ran",
     )

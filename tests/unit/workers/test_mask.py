@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from dagnats.workers import mask
 from dagnats.workers.forms import forms_of
 from dagnats.workers.mask import Masker, PlainFinder, Re2Finder
 
@@ -130,6 +131,13 @@ def test_without_the_wheel_the_plain_one_serves(monkeypatch):
     masker = Masker(["s3cr3t"])
     assert isinstance(masker._finder, PlainFinder)
     assert masker.text("a s3cr3t") == "a ***"
+
+
+def test_what_is_too_much_for_the_automaton_is_found_plainly(monkeypatch):
+    monkeypatch.setattr(mask, "_AUTOMATON_MAX_BYTES", 2000)
+    masker = Masker([f"{n * n} is a secret number" for n in range(200)])
+    assert isinstance(masker._finder, PlainFinder)
+    assert masker.text("2401 is a secret number or no") == "*** or no"
 
 
 def test_values_that_are_too_short_mask_nothing():
