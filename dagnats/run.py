@@ -5,7 +5,6 @@ imports are most of the time of a short run.
 """
 
 import os
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dagnats import rundir
@@ -13,6 +12,7 @@ from dagnats.bus.server import Server
 from dagnats.definition import load
 from dagnats.definition.dotenv import read_dotenv
 from dagnats.definition.params import resolve
+from dagnats.definition.project import project_root
 from dagnats.errors import UsageError
 from dagnats.process import Guardian
 from dagnats.request import Prepared, Request
@@ -44,15 +44,6 @@ def run(request: Request) -> int:
     finally:
         directory.close()
     return exit_code(state, request.exit_code_from)
-
-
-def project_root(file: str) -> Path:
-    """Give the directory in which steps run: the repository that holds the file, else the file's own directory."""
-    start = Path.cwd() if file in ("-", "<stdin>") else Path(file).resolve().parent
-    for directory in (start, *start.parents):
-        if (directory / ".git").exists():
-            return directory
-    return start
 
 
 def exit_code(state: "RunState", from_step: str | None) -> int:

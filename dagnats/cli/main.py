@@ -123,7 +123,7 @@ def _reported(call: Callable[[], int]) -> int:
     try:
         return call()
     except InvalidPipelineError as error:
-        click.echo(f"{error}\n{summary(error.total, 1)}; nothing was started", err=True)
+        click.echo(f"{error}\n{summary(error.total, error.files)}; nothing was started", err=True)
         return error.exit_code
 
 

@@ -18,7 +18,7 @@ def validate_files(files: Sequence[str], form: str) -> int:
         try:
             load(file)
         except InvalidPipelineError as error:
-            wrong += 1
+            wrong += error.files
             total += error.total
             problems += error.problems
             sources |= error.sources

@@ -4,6 +4,7 @@ from dagnats.core.pipeline import JSON, Pipeline
 from dagnats.definition.check import check_shape
 from dagnats.definition.compile import compile_pipeline
 from dagnats.definition.files import LINE_BREAK, decode, read_bytes
+from dagnats.definition.include import join_included
 from dagnats.definition.problems import Problem, Problems
 from dagnats.definition.report import InvalidPipelineError, format_text, summary, to_json
 from dagnats.definition.schema import schema_text
@@ -35,9 +36,10 @@ def load(path: str, text: bytes | None = None) -> Pipeline:
     """The plan in a file, or in a text that was read elsewhere and is called `path`. Nothing of it is executed."""
     content = read(path) if text is None else text
     problems = Problems(path)
-    plan = _compile(path, content, problems)
+    sources = {path: content}
+    plan = _compile(path, sources, problems)
     if plan is None or problems:
-        raise InvalidPipelineError(problems.sorted(), {path: content}, problems.total)
+        raise InvalidPipelineError(problems.sorted(), sources, problems.total)
     return plan
 
 
@@ -55,10 +57,15 @@ def load_mapping(path: str) -> dict[str, JSON]:
     return values
 
 
-def _compile(path: str, content: bytes, problems: Problems) -> Pipeline | None:
-    text = decode(content, problems, json=path.endswith(".json"))
+def _compile(path: str, sources: dict[str, bytes], problems: Problems) -> Pipeline | None:
+    text = decode(sources[path], problems, json=path.endswith(".json"))
     root = parse(text, problems) if text is not None else None
     if text is None or root is None:
         return None
     check_shape(root, problems)
-    return compile_pipeline(root, path, LINE_BREAK.split(text), problems) if isinstance(root.value, dict) else None
+    if not isinstance(root.value, dict):
+        return None
+    lines = LINE_BREAK.split(text)
+    if "include" in root.value:
+        sources |= join_included(root, path, lines, problems)
+    return compile_pipeline(root, path, lines, problems)

@@ -40,9 +40,9 @@ LATER = "is not supported by this version"
 Path = list[tuple[Node, str | int]]
 
 
-def check_shape(root: Node, problems: Problems) -> None:
-    """Note everything in which the tree is not of the shape that the schema describes."""
-    _Checker(problems).check(root, schema(), [])
+def check_shape(root: Node, problems: Problems, part: dict[str, Any] | None = None) -> None:
+    """Note everything in which the tree is not of the shape that the schema, or a part of it, describes."""
+    _Checker(problems).check(root, schema() if part is None else part, [])
 
 
 def label(path: Path) -> str:
@@ -108,8 +108,9 @@ class _Checker:
         if "type" in part and not fits(node.value, part["type"]):
             self._wrong_type(node, part, path)
             return
-        if "if" in part and isinstance(node.value, dict) and all(key in node.value for key in part["if"]["required"]):
-            part = {**part, **part["then"]}
+        if "if" in part and isinstance(node.value, dict):
+            holds = all(key in node.value for key in part["if"]["required"])
+            part = {**part, **part.get("then" if holds else "else", {})}
         value = node.value
         if isinstance(value, dict):
             self._mapping(node, part, path)

@@ -200,7 +200,7 @@ class _Steps:
             retry=values.retry(fields.get("retry"), self._problems),
             allow_failure=values.allow_failure(fields.get("allow_failure")),
             outputs=values.outputs(fields.get("outputs")),
-            line=one.node.line,
+            line=self._problems.local(one.node.line)[1],
         )
 
     def _shell(self, one: Draft, fields: dict[str, Node]) -> str | tuple[str, ...]:

@@ -49,7 +49,7 @@ def _note_given(step: Node, taken: dict[str, Node], problems: Problems) -> None:
     if name in taken:
         first = taken[name]
         message = f"the id {quoted(name)} is used twice"
-        problems.add(node, message, f"the first is at line {first.line}, column {first.column}")
+        problems.add(node, message, f"the first is at {problems.where(first, node)}")
     else:
         taken[name] = node
 

@@ -22,6 +22,11 @@ class InvalidPipelineError(UsageError):
         self.sources = dict(sources)
         self.total = len(self.problems) if total is None else total
 
+    @property
+    def files(self) -> int:
+        """How many files the problems are in: a pipeline may include others."""
+        return len({problem.file for problem in self.problems})
+
     def __str__(self) -> str:
         return format_text(self.problems, self.sources, self.total)
 

@@ -17,7 +17,7 @@ LATER_STEP = """image container matrix foreach as artifacts mutex on_failure onc
 provider model base_url api_key_env system prompt context tools loop budget output_schema checks temperature reasoning
 max_output_tokens observation_max_bytes sandbox network protect price"""
 UNSUPPORTED: dict[str, frozenset[str]] = {
-    "pipeline": frozenset({"secrets", "services", "include", "budget"}),
+    "pipeline": frozenset({"secrets", "services", "budget"}),
     "step": frozenset(LATER_STEP.split()),
     "defaults": frozenset(LATER_STEP.split()),
 }
@@ -42,6 +42,7 @@ STEP_WORDS = _by_word({
     "it stands at the top of the file, once for all steps": "params finally defaults dotenv max_parallel fail_fast include",
     STAGES: "stage",
 })  # fmt: skip
+INCLUDED = "a file that is included holds `steps`, `params`, `vars`, `env` and `include`; this belongs into the file that is run"
 FOREIGN: dict[str, dict[str, str]] = {
     "step": STEP_WORDS,
     "defaults": STEP_WORDS | _by_word({"`id`, `needs`, `run` and `command` have no defaults": "id needs run command"}),
@@ -54,6 +55,7 @@ FOREIGN: dict[str, dict[str, str]] = {
         "did you mean `finally`?": "on_exit handler_on cleanup teardown always post",
         "did you mean `max_parallel`?": "concurrency parallelism parallel max_active_steps",
         "did you mean `name`?": "title",
+        "did you mean `include`?": "includes import imports extends",
         "did you mean `timeout`, with its unit: `10m`?": "timeout_minutes",
         "who starts a pipeline decides when; remove the line": "on trigger triggers schedule",
         "the format has no version; remove the line": "version",
@@ -74,6 +76,9 @@ FOREIGN: dict[str, dict[str, str]] = {
         "did you mean `pattern`?": "regex regexp match format",
         "did you mean `minimum`?": "min",
         "did you mean `maximum`?": "max",
+    }),
+    "included file": _by_word({
+        INCLUDED: "name description dotenv secrets services defaults max_parallel timeout fail_fast finally outputs",
     }),
     "dotenv file": _by_word({"did you mean `path`?": "file name", "did you mean `optional`?": "required missing_ok"}),
     "allow_failure": _by_word({"did you mean `exit_codes`?": "codes code exit_code on_exit_codes on"}),
