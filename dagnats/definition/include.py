@@ -80,8 +80,10 @@ class _Join:
         found = Problems(file)
         content = read_bytes(real, found)
         if content is None:
+            folder = os.path.join(os.path.dirname(file), "")  # noqa: PTH118, PTH120 (as typed)
             for problem in found.sorted():
-                self._problems.add(place, f"{quoted(file)} can not be included: {problem.message}", problem.hint)
+                hint = problem.hint.replace(f"`{os.path.dirname(real)}/", f"`{folder}")  # noqa: PTH120
+                self._problems.add(place, f"{quoted(file)} can not be included: {problem.message}", hint)
             return None
         self.sources[file] = content
         root = self._parsed(file, content)
