@@ -1,28 +1,16 @@
 """From a state to what a step needs: contexts for its templates, the truth of its `if`, and the task that asks for an attempt."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from dagnats.bus.tasks import Task
-from dagnats.core.codec import encode_json
 from dagnats.core.decide import EvaluationError
 from dagnats.core.pipeline import JSON, Step
-from dagnats.core.state import TERMINAL, RunState
-from dagnats.core.text import has_template
+from dagnats.core.state import TERMINAL, RunState, StepState
+from dagnats.core.text import encode_json, has_template
 
-
-def text_of(value: JSON) -> str:
-    """Give a value as text, the way templates print it."""
-    match value:
-        case None:
-            return ""
-        case bool():
-            return "true" if value else "false"
-        case str():
-            return value
-        case _:
-            return encode_json(value)
+SHOWN = 60
 
 
 class Dispatch:
@@ -42,6 +30,17 @@ class Dispatch:
         context = self._context(state, step, [expression], expression=True)
         return bool(guarded("if", lambda template: template.evaluate(expression, context, functions)))
 
+    def items(self, state: RunState, step: Step) -> Sequence[JSON]:
+        """The list over which the step fans out. Raises EvaluationError, also when it is no list."""
+        given = step.fan_out.items if step.fan_out is not None else None
+        if not isinstance(given, str):
+            return [self._value(state, item, "foreach", step) for item in given or ()]
+        context = self._context(state, step, [given], expression=True)
+        found = guarded("foreach", lambda template: template.evaluate(given, context, {}))
+        if not isinstance(found, list):
+            raise EvaluationError(f"foreach: expected a list, got {_shown(found)}")
+        return found
+
     def outputs(self, state: RunState) -> tuple[Mapping[str, JSON], Mapping[str, str]]:
         """The run's outputs; one that can not be rendered is null and has a note why."""
         outputs: dict[str, JSON] = {}
@@ -58,9 +57,12 @@ class Dispatch:
         texts = [*step.env.values(), *(step.command or ()), step.run or "", step.working_dir or ""]
         templates = [text for text in texts if has_template(text)]
         context = self._context(state, step, templates) if templates else {}
-        env = {**self._root(state), **{name: _text(text, context, f"env.{name}") for name, text in step.env.items()}}
+        secret_env = {name: text for name, text in step.env.items() if _holds_secret(state, text)}
+        secret_script = _holds_secret(state, step.run or "")
+        plain = {name: text for name, text in step.env.items() if name not in secret_env}
+        env = {**self._root(state), **{name: _text(text, context, f"env.{name}") for name, text in plain.items()}}
         script, argv = step.run, None
-        if script is not None and has_template(script):
+        if script is not None and not secret_script and has_template(script):
             script, values = _script(script, context, step.shell)
             env |= values
         if step.command is not None:
@@ -86,6 +88,11 @@ class Dispatch:
             idle_timeout_s=step.idle_timeout_s,
             outputs={name: {"type": output.type, "required": output.required} for name, output in step.outputs.items()},
             not_before=not_before,
+            secret_env=secret_env,
+            secret_script=secret_script,
+            context=_mentioned_values(
+                context, [*secret_env.values(), script or ""] if secret_script else secret_env.values()
+            ),
         )
 
     def _root(self, state: RunState) -> Mapping[str, str]:
@@ -95,15 +102,15 @@ class Dispatch:
             self._root_env = {name: _text(text, context, f"env.{name}") for name, text in state.plan.env.items()}
         return self._root_env
 
-    def _value(self, state: RunState, value: JSON, where: str) -> JSON:
+    def _value(self, state: RunState, value: JSON, where: str, step: Step | None = None) -> JSON:
         match value:
             case str() if has_template(value):
-                context = self._context(state, None, [value])
+                context = self._context(state, step, [value])
                 return guarded(where, lambda template: template.render(value, context))
-            case list():
-                return [self._value(state, item, where) for item in value]
+            case list() | tuple():
+                return [self._value(state, item, where, step) for item in value]
             case dict():
-                return {key: self._value(state, item, where) for key, item in value.items()}
+                return {key: self._value(state, item, where, step) for key, item in value.items()}
             case _:
                 return value
 
@@ -112,11 +119,14 @@ class Dispatch:
     ) -> dict[str, JSON]:
         started = state.started
         run: dict[str, JSON] = {"id": state.run}
+        own: dict[str, JSON] = {}
         if step is not None:
             run["attempt"] = max(1, state.steps[step.id].attempt)
+            own = _own_context(state, state.steps[step.id])
         if state.in_finally:
             run["outcome"] = str(state.outcome)
         return {
+            **own,
             "params": started.params,
             "vars": started.vars,
             "env": started.env,
@@ -146,6 +156,26 @@ def _mentioned(state: RunState, texts: Iterable[str], expression: bool) -> Itera
     return found
 
 
+def _holds_secret(state: RunState, text: str) -> bool:
+    """Whether only the worker, which has the secrets, can render a text."""
+    if not state.plan.secrets or "secrets" not in text or not has_template(text):
+        return False
+    return any(reference.path[0] == "secrets" for reference in _references(text, expression=False))
+
+
+def _mentioned_values(context: Mapping[str, JSON], texts: Iterable[str]) -> dict[str, JSON]:
+    """Give what texts mention of a context, and no more: it travels in a message."""
+    found: dict[str, JSON] = {}
+    for reference in (reference for text in texts for reference in _references(text, expression=False)):
+        root, *keys = reference.path
+        whole = context.get(root)
+        if not keys or not isinstance(whole, Mapping):
+            found |= {root: whole} if root in context else {}
+        elif keys[0] in whole and found.get(root) is not whole:
+            found[root] = {**found.get(root, {}), keys[0]: whole[keys[0]]}
+    return found
+
+
 def _references(text: str, expression: bool) -> Iterable[Any]:
     references: Iterable[Any] = guarded("template", lambda template: template.check(text, expression=expression))
     return references
@@ -154,7 +184,31 @@ def _references(text: str, expression: bool) -> Iterable[Any]:
 def _step_context(state: RunState, id_: str) -> dict[str, JSON]:
     step = state.steps[id_]
     ended = step.status in TERMINAL
-    return {"outputs": dict(step.outputs), "status": str(step.status), "exit_code": step.exit_code if ended else None}
+    context: dict[str, JSON] = {
+        "outputs": dict(step.outputs),
+        "status": str(step.status),
+        "exit_code": step.exit_code if ended else None,
+    }
+    if step.expands:
+        each = step.instances.ids if step.instances is not None else ()
+        cells = {state.steps[one].label: _step_context(state, one) for one in each}
+        context |= {"outputs": [cell["outputs"] for cell in cells.values()], "cells": cells}
+    return context
+
+
+def _own_context(state: RunState, own: StepState) -> dict[str, JSON]:
+    """What only this step sees: the values of its instance, and the failure that it handles."""
+    context: dict[str, JSON] = {}
+    if own.parent is not None and (fan_out := state.steps[own.parent].step.fan_out) is not None:
+        context["matrix" if fan_out.is_matrix else fan_out.name] = own.value
+    if own.step.handles is not None and (failure := state.steps[own.step.handles].failure) is not None:
+        context["failed"] = {"step": failure.step, "error": failure.message, "exit_code": failure.exit_code}
+    return context
+
+
+def _shown(value: JSON) -> str:
+    text = encode_json(value)
+    return text if len(text) <= SHOWN else text[:SHOWN] + "…"
 
 
 def _status_functions(state: RunState, step: Step) -> dict[str, Callable[[], bool]]:

@@ -14,6 +14,7 @@ from typing import Any
 from dagnats.bus.link import Link
 from dagnats.bus.topology import set_up
 from dagnats.core.events import CancelledBy, RunStarted
+from dagnats.core.pipeline import JSON
 from dagnats.core.state import RunState
 from dagnats.dispatch import Dispatch
 from dagnats.engine import Engine
@@ -53,6 +54,7 @@ class _Drive:
         self._link = Link()
         self._feed: Feed | None = None
         self._engine: Engine | None = None
+        self._notes: list[str] = []
         self._interrupts: list[signal.Signals] = []
         self._watchers: list[asyncio.Task[None]] = []
 
@@ -80,12 +82,14 @@ class _Drive:
         await set_up(link)
         started = await self._started()
         self._feed = Feed(self._reporters())
+        for note in self._notes:
+            self._feed.note(note)
         dispatch = Dispatch(os.environ, {"FORCE_COLOR": "1", "CLICOLOR_FORCE": "1"} if self._style().color else {})
         self._engine = engine = Engine(link, dispatch, self._feed, started)
         for number in self._interrupts:
             self._cancel(number)
         kinds = actions(prepared.guardian, prepared.directory.scratch)
-        worker = Worker(link, kinds, 2 * prepared.max_parallel, self._feed, on_crash=engine.crash)
+        worker = Worker(link, kinds, 2 * prepared.max_parallel, self._feed, on_crash=engine.crash, vault=prepared.vault)
         await worker.start()
         try:
             state = await engine.run()
@@ -105,7 +109,7 @@ class _Drive:
         env = {name: os.environ[name] for name in prepared.plan.env_names if name in os.environ}
         plan, workspace, guardian = prepared.plan, prepared.workspace, prepared.guardian
         git = await read_git(plan.file, workspace, os.environ, guardian) if plan.uses_git else {}
-        variables = await resolve_vars(plan, {"params": prepared.params, "env": env, "git": git}, workspace, guardian)
+        variables = await self._variables(env, git)
         return RunStarted(
             seq=1,
             at=time.time(),
@@ -119,6 +123,26 @@ class _Drive:
             versions=prepared.versions,
             git=git,
         )
+
+    async def _variables(self, env: dict[str, str], git: dict[str, JSON]) -> dict[str, JSON]:
+        """Resolve `vars`; they are recorded, so that no secret may be in them, nor in anything else from outside."""
+        prepared, vault = self._prepared, self._prepared.vault
+        known = {"params": prepared.params, "env": env, "git": git}
+        arguments = (prepared.plan, known, prepared.workspace, prepared.guardian)
+        if vault is None:
+            return await resolve_vars(*arguments)
+        vault.refuse_recorded(prepared.params, env)
+        self._notes += [
+            f"secret `{name}` has fewer than 4 characters and is not masked in output" for name in vault.unmasked
+        ]
+        resolved = await resolve_vars(*arguments, hide=vault.masker.text)
+        variables: dict[str, JSON] = vault.masker.value(resolved)
+        self._notes += [
+            f"`vars.{name}` held a secret, which is replaced by ***: vars are recorded"
+            for name, value in resolved.items()
+            if variables[name] != value
+        ]
+        return variables
 
     def _style(self) -> Style:
         encoding = (sys.stderr.encoding or "ascii").lower() if sys.stderr is not None else "ascii"

@@ -83,7 +83,7 @@ class Engine:
         self._ending: set[str] = set()  # steps whose good end is among the causes, so that their places are free
         self._recording: asyncio.TimerHandle | None = None
         self._ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._error: BaseException | None = None
+        self._broken = False
         self.state = RunState(started)
 
     async def run(self) -> RunState:
@@ -110,8 +110,9 @@ class Engine:
         self._caused(CancelRequested(seq=0, at=0.0, by=by, why=why, signal=signal, force=force))
 
     def crash(self, error: BaseException | None) -> None:
-        """End the run with an error of the engine's surroundings."""
+        """End the run with an error of the engine's surroundings. Nothing is decided any more: the journal ends before what broke."""
         if error is not None and not self._ended.done():
+            self._broken = True
             self._ended.set_exception(error)
 
     def _timed_out(self) -> None:
@@ -173,7 +174,7 @@ class Engine:
         self._consider_if_idle()
 
     def _consider_if_idle(self) -> None:
-        if self._is_due and not self._commits:
+        if self._is_due and not self._commits and not self._broken:
             self._consider()
 
     def _consider(self) -> None:
@@ -270,7 +271,7 @@ class Engine:
             case StepScheduled():
                 self._unstored.discard(event.step)
             case CancelRequested():
-                self._stop_running(kill=event.force)
+                self._stop_running(kill=event.force, of=event.step)
             case StepCancelled() if event.attempt > 0:
                 order_stop(self._link, self.state.run, event.step, event.attempt, kill=False)
             case StepFailed(reason=Reason.LOST):
@@ -287,10 +288,11 @@ class Engine:
             return
         publish(self._link, task)
 
-    def _stop_running(self, *, kill: bool) -> None:
+    def _stop_running(self, *, kill: bool, of: str | None = None) -> None:
+        """Order what runs to stop; `of` names the step whose instances are meant."""
         for id_ in list(self.state.running):
             step = self.state.steps[id_]
-            if not step.final or kill:
+            if (step.parent == of) if of is not None else (not step.final or kill):
                 order_stop(self._link, self.state.run, id_, step.attempt, kill=kill)
 
     async def _send_unclaimed(self) -> None:

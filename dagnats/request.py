@@ -5,12 +5,16 @@ import platform
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from dagnats import __version__
 from dagnats.bus.server import Server
 from dagnats.core.pipeline import JSON, Pipeline
 from dagnats.process import Guardian
 from dagnats.rundir import RunDirectory
+
+if TYPE_CHECKING:
+    from dagnats.workers.vault import Vault
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +30,7 @@ class Request:
     color: str = "auto"
     events_file: str | None = None
     exit_code_from: str | None = None
+    secrets_file: str | None = None
     ephemeral: bool = False
     quiet: bool = False
     verbose: bool = False
@@ -43,6 +48,7 @@ class Prepared:
     directory: RunDirectory
     guardian: Guardian
     server: Server
+    vault: "Vault | None" = None  # None if the plan has no secrets
 
     @property
     def max_parallel(self) -> int:

@@ -5,6 +5,7 @@ imports are most of the time of a short run.
 """
 
 import os
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dagnats import rundir
@@ -12,38 +13,60 @@ from dagnats.bus.server import Server
 from dagnats.definition import load
 from dagnats.definition.dotenv import read_dotenv
 from dagnats.definition.params import resolve
+from dagnats.definition.problems import Problems, quoted
 from dagnats.definition.project import project_root
+from dagnats.definition.words import suggest
 from dagnats.errors import UsageError
 from dagnats.process import Guardian
 from dagnats.request import Prepared, Request
 
 if TYPE_CHECKING:
+    from dagnats.core.pipeline import Pipeline
     from dagnats.core.state import RunState
+    from dagnats.workers.vault import Vault
 
 
 def run(request: Request) -> int:
     """Run the file; gives the exit code. Raises DagnatsError for all that is not a step's failure."""
     plan = load(request.file, request.text)
-    known = {step.id for step in (*plan.steps, *plan.finally_steps)}
-    if request.exit_code_from is not None and request.exit_code_from not in known:
-        raise UsageError(f"--exit-code-from: {plan.name} has no step `{request.exit_code_from}`")
+    _check_exit_code_from(request, plan)
     params = resolve(plan.params, request.params, request.param_files, os.environ)
     workspace = project_root(request.file)
+    variables = read_dotenv(plan.dotenv, workspace)
+    vault = _secrets(request, plan, workspace)
     # What the files hold goes to processes and nowhere else: no event and no task has it.
-    guardian = Guardian.start({**os.environ, **read_dotenv(plan.dotenv, workspace)} if plan.dotenv else None)
+    guardian = Guardian.start({**os.environ, **variables} if variables else None)
     directory = rundir.create(workspace, ephemeral=request.ephemeral)
     try:
         server = Server(guardian, directory.path)
         server.start()
         from dagnats.drive import drive  # noqa: PLC0415 - measured: 120 ms, hidden behind the start of the server
 
-        state = drive(Prepared(request, plan, params, workspace, directory, guardian, server))
+        state = drive(Prepared(request, plan, params, workspace, directory, guardian, server, vault))
     except UsageError:
-        directory.ephemeral = True  # refused at the last moment: there is no run to keep
+        directory.refuse()
         raise
     finally:
         directory.close()
     return exit_code(state, request.exit_code_from)
+
+
+def _check_exit_code_from(request: Request, plan: "Pipeline") -> None:
+    """Refuse a step that the plan does not have."""
+    wanted = request.exit_code_from
+    known = [step.id for step in (*plan.steps, *plan.finally_steps)]
+    if wanted is not None and wanted not in known:
+        hint = suggest(wanted, known, Problems(request.file))
+        raise UsageError(f"--exit-code-from: {plan.name} has no step {quoted(wanted)}{hint and f'; {hint}'}")
+
+
+def _secrets(request: Request, plan: "Pipeline", workspace: Path) -> "Vault | None":
+    """Ask for the secrets before anything starts, so that no process inherits those of the environment."""
+    if not plan.secrets:
+        return None
+    from dagnats.sources import collect  # noqa: PLC0415 - measured: a run without secrets does not pay for masking them
+
+    return collect(plan, workspace, request.secrets_file)
 
 
 def exit_code(state: "RunState", from_step: str | None) -> int:

@@ -26,11 +26,12 @@ _ANIMALS = (
 class RunDirectory:
     """A run's directory while the run goes on; the lock is the operating system's, so it is released however the runner ends."""
 
-    def __init__(self, path: Path, lock: int, *, holder: Path | None) -> None:
+    def __init__(self, path: Path, lock: int, *, holder: Path | None, made: Path | None = None) -> None:
         self.path = path
         self.name = path.name
-        self.ephemeral = holder is not None
         self._holder = holder
+        self._made = made
+        self._is_refused = False
         self._lock = lock
         # beside the run: removing a large store takes as long as a short run
         self._pruning = threading.Thread(target=_prune, args=(path.parent,), name="prune")
@@ -42,28 +43,35 @@ class RunDirectory:
         """Where scripts and outputs of attempts live while they run."""
         return self.path / "tmp"
 
+    def refuse(self) -> None:
+        """Have nothing kept: the run was refused at the last moment."""
+        self._is_refused = True
+
     def close(self) -> None:
-        """Release it; an ephemeral one is removed, and so are runs that are too old by now."""
+        """Release it; an ephemeral or refused one is removed, and so are runs that are too old by now."""
         if self._holder is None:
             self._pruning.join()
-        shutil.rmtree(self.path if self.ephemeral else self.scratch, ignore_errors=True)
-        if self._holder is not None:
-            shutil.rmtree(self._holder, ignore_errors=True)
+        shutil.rmtree(self._holder or (self.path if self._is_refused else self.scratch), ignore_errors=True)
+        if self._is_refused and self._made is not None:
+            _remove_state(self._made)
         os.close(self._lock)
 
 
 def create(workspace: Path, *, ephemeral: bool) -> RunDirectory:
     """Make the directory of a new run beneath the project, or beneath the system's temporary directory when it shall not be kept."""
+    state = workspace / ".dagnats"
+    made = None if ephemeral or state.exists() else state
     try:
         if ephemeral:
             runs = Path(tempfile.mkdtemp(prefix="dagnats-"))
         else:
-            runs = workspace / ".dagnats" / "runs"
+            runs = state / "runs"
             runs.mkdir(mode=0o700, parents=True, exist_ok=True)
-            _ignored_by_git(workspace / ".dagnats")
         path = _named(runs)
+        if not ephemeral:
+            _ignored_by_git(state)
         (path / "tmp").mkdir(mode=0o700)
-        return RunDirectory(path, _locked(path), holder=runs if ephemeral else None)
+        return RunDirectory(path, _locked(path), holder=runs if ephemeral else None, made=made)
     except OSError as error:
         hint = "" if ephemeral else "; `--ephemeral` keeps the run outside the project"
         raise EngineError(
@@ -77,6 +85,16 @@ def _ignored_by_git(state: Path) -> None:
         ignore.write_text("*\n")
 
 
+def _remove_state(state: Path) -> None:
+    """Remove what the first run of a project made for all, unless another run has come to use it."""
+    try:
+        (state / "runs").rmdir()
+        (state / ".gitignore").unlink()
+        state.rmdir()
+    except OSError:
+        return
+
+
 def _named(runs: Path) -> Path:
     """Make a directory with a name that can be said, and that no other run here has."""
     pair = f"{random.choice(_ADJECTIVES)}-{random.choice(_ANIMALS)}"  # noqa: S311 - a name, no secret
@@ -85,6 +103,9 @@ def _named(runs: Path) -> Path:
         try:
             path.mkdir(mode=0o700)
         except FileExistsError:
+            continue
+        except FileNotFoundError:  # a run that was refused has just removed what it had made
+            runs.mkdir(mode=0o700, parents=True, exist_ok=True)
             continue
         return path
     raise EngineError(f"no free name for a run in {runs}: remove old runs there")

@@ -1,6 +1,6 @@
 """The author's `vars`, resolved once at the start of a run, in their order: each sees those above it."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from dagnats.core.decide import EvaluationError
@@ -16,15 +16,25 @@ _SHOWN = 500
 
 
 async def resolve_vars(
-    plan: Pipeline, known: Mapping[str, Mapping[str, JSON]], workspace: Path, guardian: Guardian
+    plan: Pipeline,
+    known: Mapping[str, Mapping[str, JSON]],
+    workspace: Path,
+    guardian: Guardian,
+    *,
+    hide: Callable[[str], str] = str,
 ) -> dict[str, JSON]:
-    """Render each variable with the contexts that are known; `{sh: …}` runs in the workspace. Raises UsageError: nothing has been started then."""
+    """Render each variable with the contexts that are known; `{sh: …}` runs in the workspace.
+
+    Raises UsageError, whose text is without what `hide` hides: nothing has been started then.
+    """
     context: dict[str, JSON] = {**known, "pipeline": pipeline_context(plan.name, plan.file, str(workspace))}
     resolved: dict[str, JSON] = {}
     for name, value in plan.vars.items():
         try:
             if isinstance(value, dict) and set(value) == {"sh"}:
-                resolved[name] = await _output_of(name, value["sh"], {**context, "vars": resolved}, workspace, guardian)
+                resolved[name] = await _output_of(
+                    name, value["sh"], {**context, "vars": resolved}, workspace, guardian, hide=hide
+                )
             else:
                 resolved[name] = _rendered(name, value, {**context, "vars": resolved})
         except (EvaluationError, SpawnError) as error:
@@ -44,7 +54,15 @@ def _rendered(name: str, value: JSON, context: Mapping[str, JSON]) -> JSON:
             return value
 
 
-async def _output_of(name: str, script: str, context: Mapping[str, JSON], workspace: Path, guardian: Guardian) -> str:
+async def _output_of(
+    name: str,
+    script: str,
+    context: Mapping[str, JSON],
+    workspace: Path,
+    guardian: Guardian,
+    *,
+    hide: Callable[[str], str],
+) -> str:
     env: dict[str, str] = {}
     if has_template(script):
         script, env = guarded(name, lambda template: template.render_script(script, context, "sh"))
@@ -52,7 +70,7 @@ async def _output_of(name: str, script: str, context: Mapping[str, JSON], worksp
     if done.timed_out:
         raise EvaluationError(f"the command took longer than {SH_TIMEOUT_S:g}s")
     if not done.exit.ok:
-        said = done.stderr.decode("utf-8", "replace").strip()[-_SHOWN:]
+        said = hide(done.stderr.decode("utf-8", "replace")).strip()[-_SHOWN:]
         raise EvaluationError(f"the command ended with {done.exit.describe()}" + (f": {said}" if said else ""))
     try:
         return done.stdout.decode("utf-8").rstrip("\r\n")

@@ -188,8 +188,8 @@ def _hold(pid: int) -> int | None:
         return None
 
 
-def processes_of(workspace: Path) -> dict[int, str]:
-    """Find every living process whose command line or environment names the workspace: servers, steps and what steps left."""
+def processes_of(workspace: Path | str) -> dict[int, str]:
+    """Find every living process whose command line or environment names the workspace, or another word: servers, steps and what steps left."""
     found = {}
     word = os.fsencode(workspace)
     for pid in proctree.processes():

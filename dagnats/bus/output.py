@@ -3,13 +3,14 @@
 import asyncio
 
 from dagnats.bus.link import Link, RefusedError, checked
+from dagnats.core.text import token
 
 UNACKNOWLEDGED_MAX_BYTES = 8 << 20  # then a step's output waits, and with it the step
 
 
 def subject_of(run: str, step: str, attempt: int) -> str:
     """Give the subject of what an attempt prints."""
-    return f"output.{run}.{step}.{attempt}"
+    return f"output.{run}.{token(step)}.{attempt}"
 
 
 class OutputStream:

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from dagnats.bus.link import Link, Message
-from dagnats.core.codec import encode_json
 from dagnats.core.decide import Failed, Report, Started, Stopped, Succeeded
 from dagnats.core.events import Reason
+from dagnats.core.text import encode_json
 
 # wire name -> class and the fields it carries
 _REPORTS: dict[str, tuple[type[Any], tuple[str, ...]]] = {

@@ -8,7 +8,7 @@ from typing import Any
 
 from dagnats.bus.link import Link, Message
 from dagnats.bus.topology import LABEL, NS
-from dagnats.core.codec import encode_json
+from dagnats.core.text import encode_json, token
 
 PULL_EXPIRES_S = 300
 
@@ -18,7 +18,8 @@ class Task:
     """One attempt, with all that a worker needs: nothing is looked up elsewhere.
 
     Either `argv` is a command, or `script` goes to `shell`: a known shell's name, or an argv in which `{0}` stands for the script's file. `env` is
-    what differs from the worker's own environment. `outputs` maps declared outputs to {"type", "required"}. `not_before` is in unix seconds, or None.
+    what differs from the worker's own environment. What mentions secrets is not rendered yet, as only the worker has their values: the variables of
+    `secret_env`, and the script if it is a `secret_script`; `context` has the other values that they mention. `outputs` maps declared outputs to {"type", "required"}. `not_before` is in unix seconds, or None.
     """
 
     run: str
@@ -34,10 +35,14 @@ class Task:
     idle_timeout_s: float | None = None
     outputs: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     not_before: float | None = None
+    secret_env: Mapping[str, str] = field(default_factory=dict)
+    secret_script: bool = False
+    context: Mapping[str, Any] = field(default_factory=dict)
 
 
 _FIELDS = (
     "run", "step", "attempt", "cwd", "kind", "argv", "shell", "script", "env", "timeout_s", "idle_timeout_s", "outputs", "not_before",
+    "secret_env", "secret_script", "context",
 )  # fmt: skip
 
 
@@ -45,7 +50,7 @@ def publish(link: Link, task: Task) -> None:
     """Put a task into the queue. It may be lost, and may be sent again: the engine lets an attempt start once."""
     record = {"v": 1} | {name: getattr(task, name) for name in _FIELDS}
     payload = encode_json(record).encode("utf-8", "surrogatepass")
-    link.send(f"tasks.{LABEL}.{task.run}.{task.step}", payload)
+    link.send(f"tasks.{LABEL}.{task.run}.{token(task.step)}", payload)
 
 
 class Delivery:

@@ -2,8 +2,8 @@
 
 import click
 
-from dagnats.core.codec import encode_json
 from dagnats.core.pipeline import JSON, Param, Pipeline
+from dagnats.core.text import encode_json
 from dagnats.definition import load
 from dagnats.definition.params import variable_of
 from dagnats.definition.problems import printable

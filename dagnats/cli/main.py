@@ -64,6 +64,12 @@ def cli() -> None:
 @click.option(
     "--exit-code-from", metavar="STEP", envvar="DAGNATS_EXIT_CODE_FROM", help="Exit with the exit code of this step."
 )
+@click.option(
+    "--secrets-file",
+    metavar="FILE",
+    envvar="DAGNATS_SECRETS_FILE",
+    help="Read values of secrets from a YAML or JSON file that only its owner may read.",
+)
 @click.option("--ephemeral", is_flag=True, envvar="DAGNATS_EPHEMERAL", help="Keep nothing of the run.")
 @click.option(
     "--help-params", is_flag=True, envvar="DAGNATS_HELP_PARAMS", help="Show the parameters of FILE and run nothing."

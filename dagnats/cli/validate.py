@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import click
 
-from dagnats.core.codec import encode_json
+from dagnats.core.text import encode_json
 from dagnats.definition import InvalidPipelineError, Problem, format_text, load, summary, to_json
 from dagnats.errors import UsageError
 

@@ -11,12 +11,11 @@ from typing import Any
 
 from dagnats.core import events
 from dagnats.core.events import AnyEvent, CancelledBy, Outcome, Reason
-from dagnats.core.pipeline import JSON, EnvFile, Output, Param, Pipeline, Retry, Step
+from dagnats.core.pipeline import JSON, EnvFile, FanOut, Output, Param, Pipeline, Retry, Step
+from dagnats.core.text import encode_json
 from dagnats.errors import JournalError
 
 VERSION = 1
-
-_encode_json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode
 
 # wire name -> class and the fields it carries beside `seq` and `at`
 _EVENTS: Mapping[str, tuple[type[Any], tuple[str, ...]]] = {
@@ -31,10 +30,11 @@ _EVENTS: Mapping[str, tuple[type[Any], tuple[str, ...]]] = {
         events.StepFailed,
         ("step", "attempt", "reason", "message", "exit_code", "outputs", "jitter", "output_bytes", "dropped_bytes"),
     ),
+    "StepExpanded": (events.StepExpanded, ("step", "items")),
     "StepSkipped": (events.StepSkipped, ("step", "condition")),
     "StepBlocked": (events.StepBlocked, ("step", "by")),
     "StepCancelled": (events.StepCancelled, ("step", "attempt", "output_bytes", "dropped_bytes")),
-    "CancelRequested": (events.CancelRequested, ("by", "why", "signal", "force")),
+    "CancelRequested": (events.CancelRequested, ("by", "why", "signal", "force", "step")),
     "RunFinished": (events.RunFinished, ("outcome", "outputs", "notes")),
 }
 _NAMES = {cls: (name, fields) for name, (cls, fields) in _EVENTS.items()}
@@ -42,12 +42,14 @@ _NAMES = {cls: (name, fields) for name, (cls, fields) in _EVENTS.items()}
 _STEP = (
     "id", "name", "needs", "condition", "status_functions", "run", "command", "shell", "working_dir", "env",
     "timeout_s", "idle_timeout_s", "retry", "allow_failure", "outputs", "line",
+    "fan_out", "each_condition", "mutex", "handles",
 )  # fmt: skip
 _PIPELINE = (
     "name", "file", "steps", "finally_steps", "description", "env", "params", "vars", "outputs", "max_parallel",
-    "timeout_s", "fail_fast", "env_names", "uses_git", "dotenv",
+    "timeout_s", "fail_fast", "env_names", "secrets", "uses_git", "dotenv",
 )  # fmt: skip
 _RETRY = ("max_attempts", "strategy", "initial_delay_s", "max_delay_s", "multiplier", "jitter", "on")
+_FAN_OUT = ("axes", "include", "exclude", "items", "name", "max_parallel", "fail_fast")
 _OUTPUT = ("type", "required")
 _ENV_FILE = ("path", "optional")
 _PARAM = ("type", "default", "required", "enum", "minimum", "maximum", "help", "pattern")
@@ -71,6 +73,7 @@ _RECORDS: tuple[tuple[type[Any], tuple[str, ...]], ...] = (
     (Step, _STEP),
     (Pipeline, _PIPELINE),
     (Retry, _RETRY),
+    (FanOut, _FAN_OUT),
     (Output, _OUTPUT),
     (EnvFile, _ENV_FILE),
     (Param, _PARAM),
@@ -88,7 +91,7 @@ def _record(value: Any, fields: Sequence[str]) -> dict[str, JSON]:
     return record
 
 
-def _plain(value: Any) -> JSON:  # noqa: PLR0911 - one line a kind of value
+def _plain(value: Any) -> JSON:  # noqa: C901, PLR0911 - one line a kind of value
     match value:
         case Step():
             return _record(value, _STEP)
@@ -96,6 +99,8 @@ def _plain(value: Any) -> JSON:  # noqa: PLR0911 - one line a kind of value
             return _record(value, _PIPELINE)
         case Retry():
             return _record(value, _RETRY)
+        case FanOut():
+            return _record(value, _FAN_OUT)
         case Output():
             return _record(value, _OUTPUT)
         case EnvFile():
@@ -118,15 +123,10 @@ def event_record(event: AnyEvent) -> dict[str, JSON]:
     return {"v": VERSION, "type": name, "seq": event.seq, "at": event.at, **_record(event, fields)}
 
 
-def encode_json(value: JSON) -> str:
-    """Give compact JSON text."""
-    return _encode_json(value)
-
-
 def encode_commit(run: str, previous: str, committed: Iterable[AnyEvent]) -> bytes:
     """Give the bytes of a commit; `previous` is the hash of the commit before, or "" for the first."""
     record = {"v": VERSION, "run": run, "previous": previous, "events": [event_record(event) for event in committed]}
-    return _encode_json(record).encode("utf-8", "surrogatepass")
+    return encode_json(record).encode("utf-8", "surrogatepass")
 
 
 def commit_hash(commit: bytes) -> str:
@@ -197,9 +197,21 @@ def _step(record: Mapping[str, Any]) -> Step:
     if "retry" in values:
         retry = dict(values["retry"])
         values["retry"] = Retry(**retry | ({"on": tuple(retry["on"])} if "on" in retry else {}))
+    if "fan_out" in values:
+        values["fan_out"] = _fan_out(values["fan_out"])
     if "outputs" in values:
         values["outputs"] = {name: Output(**output) for name, output in values["outputs"].items()}
     return Step(**values)
+
+
+def _fan_out(record: Mapping[str, Any]) -> FanOut:
+    values = dict(record)
+    if "axes" in values:
+        values["axes"] = {name: tuple(axis) for name, axis in values["axes"].items()}
+    for key in ("include", "exclude"):
+        if key in values:
+            values[key] = tuple(values[key])
+    return FanOut(**values)
 
 
 def _param(record: Mapping[str, Any]) -> Param:
@@ -213,6 +225,7 @@ def _param(record: Mapping[str, Any]) -> Param:
 _FIELDS: Mapping[str, Mapping[str, Callable[[Any], Any]]] = {
     "RunStarted": {"plan": plan_from},
     "StepFailed": {"reason": Reason},
+    "StepExpanded": {"items": tuple},
     "StepBlocked": {"by": tuple},
     "CancelRequested": {"by": CancelledBy},
     "RunFinished": {"outcome": Outcome},

@@ -3,7 +3,7 @@
 `decide` never looks at a clock and never evaluates twice: time comes with the event that caused it, and what a condition gave is in the event.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -15,14 +15,16 @@ from dagnats.core.events import (
     RunFinished,
     StepBlocked,
     StepCancelled,
+    StepExpanded,
     StepFailed,
     StepScheduled,
     StepSkipped,
     StepStarted,
     StepSucceeded,
 )
+from dagnats.core.fanout import INSTANCES_MAX
 from dagnats.core.pipeline import JSON, Retry, Step
-from dagnats.core.state import RunState, Status, StepState
+from dagnats.core.state import BAD, RunState, Status, StepState
 
 
 class EvaluationError(Exception):
@@ -34,6 +36,9 @@ class Evaluator(Protocol):
 
     def condition(self, state: RunState, step: Step) -> bool:
         """Whether the step's `if` is true. Raises EvaluationError."""
+
+    def items(self, state: RunState, step: Step) -> Sequence[JSON]:
+        """The list over which the step fans out. Raises EvaluationError, also when it is no list."""
 
     def outputs(self, state: RunState) -> tuple[Mapping[str, JSON], Mapping[str, str]]:
         """The run's outputs, and for each that has no value a note why."""
@@ -51,6 +56,10 @@ def decide(state: RunState, evaluator: Evaluator) -> AnyEvent | None:  # noqa: P
         return _cancelled(state, state.steps[next(iter(state.doomed))])
     if state.retries:
         return _retry(state, state.steps[state.retries[0]])
+    if state.failing:
+        why = f"an instance of {next(iter(state.failing))} failed and fail_fast is set"
+        step = next(iter(state.failing))
+        return CancelRequested(seq=state.seq + 1, at=state.at, by=CancelledBy.FAIL_FAST, why=why, step=step)
     if state.plan.fail_fast and state.any_failed and state.cancel is None and not state.in_finally:
         return CancelRequested(
             seq=state.seq + 1, at=state.at, by=CancelledBy.FAIL_FAST, why="a step failed and fail_fast is set"
@@ -64,29 +73,76 @@ def decide(state: RunState, evaluator: Evaluator) -> AnyEvent | None:  # noqa: P
 
 
 def _judge(state: RunState, ready: StepState, evaluator: Evaluator) -> AnyEvent:
-    """All needs of the step have ended: run, skip, block or cancel it."""
+    """All needs of the step have ended: run, expand, skip, block or cancel it."""
     step, seq, at = ready.step, state.seq + 1, state.at
-    asks = step.status_functions
-    implicit_success = not asks and not ready.final
-    if state.forced or (state.cancel is not None and not ready.final and not asks - {"success"}):
+    if _is_cancelled(state, ready):
         return _cancelled(state, ready)
-    if implicit_success and ready.tainted:
-        by = tuple(dict.fromkeys(culprit for need in step.needs if (culprit := state.steps[need].culprit)))
-        return StepBlocked(seq=seq, at=at, step=step.id, by=by)
-    if step.condition is not None:
-        try:
-            holds = evaluator.condition(state, step)
-        except EvaluationError as error:
-            return StepFailed(seq=seq, at=at, step=step.id, attempt=0, reason=Reason.TEMPLATE, message=str(error))
-        if not holds and state.cancel is not None and not ready.final:
-            return _cancelled(state, ready)
-        if not holds:
-            return StepSkipped(seq=seq, at=at, step=step.id, condition=step.condition)
-    return StepScheduled(seq=seq, at=at, step=step.id, attempt=1)
+    if step.handles is not None and not _has_failed(state, step.handles):
+        return StepSkipped(seq=seq, at=at, step=step.id, condition=f"{step.handles} failed")
+    if ready.tainted and not step.status_functions and not ready.final and ready.parent is None:
+        by = tuple(dict.fromkeys(culprit for need in step.needs if (culprit := _obstacle(state, step, need))))
+        if by:
+            return StepBlocked(seq=seq, at=at, step=step.id, by=by)
+    try:
+        unwanted = _unwanted(state, ready, evaluator)
+        if unwanted is None and ready.expands:
+            return _expanded(state, step, evaluator)
+    except EvaluationError as error:
+        return StepFailed(seq=seq, at=at, step=step.id, attempt=0, reason=Reason.TEMPLATE, message=str(error))
+    return unwanted or StepScheduled(seq=seq, at=at, step=step.id, attempt=1)
+
+
+def _unwanted(state: RunState, ready: StepState, evaluator: Evaluator) -> AnyEvent | None:
+    """What a condition that does not hold makes of the step. It is asked once, of the step, or of every instance."""
+    step = ready.step
+    if step.condition is None or step.each_condition is not (ready.parent is not None):
+        return None
+    if evaluator.condition(state, step):
+        return None
+    if state.cancel is not None and not ready.final:
+        return _cancelled(state, ready)
+    return StepSkipped(seq=state.seq + 1, at=state.at, step=step.id, condition=step.condition)
+
+
+def _is_cancelled(state: RunState, ready: StepState) -> bool:
+    """Whether a cancellation reaches the step: `finally`, what asks for it, and who takes care of a failure are spared."""
+    if state.forced or state.is_cancelled(ready):
+        return True
+    if state.cancel is None or ready.final:
+        return False
+    spared = ready.step.handles is not None and state.cancel.by is CancelledBy.FAIL_FAST
+    return not spared and not ready.step.status_functions - {"success"}
+
+
+def _has_failed(state: RunState, id_: str) -> bool:
+    return state.steps[id_].status in (Status.FAILED, Status.TIMED_OUT, Status.WARNING)
+
+
+def _obstacle(state: RunState, step: Step, need: str) -> str | None:
+    """Who is to blame that this need is not met; a step that handles a failure does not mind it."""
+    if step.handles is None:
+        return state.steps[need].culprit
+    return need if need != step.handles and state.steps[need].status in BAD else None
+
+
+def _expanded(state: RunState, step: Step, evaluator: Evaluator) -> StepExpanded:
+    """Raises EvaluationError when there is no list, or there are too many."""
+    fan_out = step.fan_out
+    items = None if fan_out is None or fan_out.is_matrix else tuple(evaluator.items(state, step))
+    if items is not None and state.instance_count + len(items) > INSTANCES_MAX:
+        raise EvaluationError(
+            f"foreach: {len(items):,} items are more than a run may have: at most {INSTANCES_MAX:,} instances of all its steps"
+        )
+    return StepExpanded(seq=state.seq + 1, at=state.at, step=step.id, items=items)
 
 
 def _retry(state: RunState, failed: StepState) -> AnyEvent:
-    if failed.failure is None or state.forced or (state.cancel is not None and not failed.final):
+    if (
+        failed.failure is None
+        or state.forced
+        or (state.cancel is not None and not failed.final)
+        or state.is_cancelled(failed)
+    ):
         return _cancelled(state, failed)
     delay_s = retry_delay_s(failed.step.retry, failed.attempt, failed.failure.jitter)
     return StepScheduled(

@@ -114,6 +114,14 @@ class StepFailed(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class StepExpanded(Event):
+    """The instances of a step are known: `items` of a list, or None for a matrix, whose cells the plan knows."""
+
+    step: str
+    items: tuple[JSON, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StepSkipped(Event):
     """The step's own `if` was false."""
 
@@ -141,12 +149,13 @@ class StepCancelled(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CancelRequested(Event):
-    """The run shall end. `force` stops everything at once, `finally` too."""
+    """The run shall end, or only the instances of `step`. `force` stops everything at once, `finally` too."""
 
     by: CancelledBy
     why: str
     signal: int | None = None
     force: bool = False
+    step: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -158,5 +167,7 @@ class RunFinished(Event):
     notes: Mapping[str, str] = field(default_factory=dict)
 
 
-StepEvent = StepScheduled | StepStarted | StepSucceeded | StepFailed | StepSkipped | StepBlocked | StepCancelled
+StepEvent = (
+    StepScheduled | StepStarted | StepSucceeded | StepFailed | StepExpanded | StepSkipped | StepBlocked | StepCancelled
+)
 AnyEvent = RunStarted | StepEvent | CancelRequested | RunFinished

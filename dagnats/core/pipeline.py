@@ -62,6 +62,28 @@ class Output:
 
 
 @dataclass(frozen=True, slots=True)
+class FanOut:
+    """A step that runs once for each cell of a matrix, or for each item of a list; each of these is an instance.
+
+    `axes` are the matrix as it is written, with what `include` adds to it and `exclude` takes away. Without axes and `include`, `items` is a list, whose
+    texts may be templates, or the expression that gives it when the step starts; an instance knows its own as `name`.
+    """
+
+    axes: Mapping[str, tuple[JSON, ...]] = field(default_factory=dict)
+    include: tuple[Mapping[str, JSON], ...] = ()
+    exclude: tuple[Mapping[str, JSON], ...] = ()
+    items: JSON = None
+    name: str = "item"
+    max_parallel: int | None = None
+    fail_fast: bool = False
+
+    @property
+    def is_matrix(self) -> bool:
+        """Whether the plan alone says what the instances are."""
+        return self.items is None
+
+
+@dataclass(frozen=True, slots=True)
 class Step:
     """One node of the graph. Exactly one of `run` and `command` is set.
 
@@ -69,6 +91,8 @@ class Step:
     `condition` is the expression of `if`, without braces, or None. `status_functions` are the ones it calls.
     `allow_failure` is a truth, or the exit codes with which the step may fail.
     `shell` is a known shell's name or an argv with `{0}` for the script's file. `line` is where the step begins in its file.
+    With `each_condition`, `condition` is asked of every instance. Steps of one `mutex` never run side by side. A step that `handles` another is
+    of its `on_failure`: it runs when that one has failed for good.
     """
 
     id: str
@@ -87,6 +111,10 @@ class Step:
     allow_failure: bool | tuple[int, ...] = False
     outputs: Mapping[str, Output] = field(default_factory=dict)
     line: int = 0
+    fan_out: FanOut | None = None
+    each_condition: bool = False
+    mutex: str | None = None
+    handles: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +122,8 @@ class Pipeline:
     """The plan. `vars` and `params` are resolved before the run starts; their values travel on `RunStarted`.
 
     A variable is a JSON value in which strings may be templates, or `{"sh": script}`. `env_names` are the names of the runner's environment that
-    templates mention: only these are recorded; `uses_git` says whether one mentions `git`, which is not read otherwise.
+    templates mention: only these are recorded; `uses_git` says whether one mentions `git`, which is not read otherwise. `secrets` holds sources, as
+    `env://NAME`; their values are no part of any plan.
     """
 
     name: str
@@ -110,5 +139,6 @@ class Pipeline:
     timeout_s: float | None = None
     fail_fast: bool = False
     env_names: frozenset[str] = frozenset()
+    secrets: Mapping[str, str] = field(default_factory=dict)
     uses_git: bool = False
     dotenv: tuple[EnvFile, ...] = ()

@@ -5,14 +5,12 @@ are ready, how many needs each still waits for, how many run.
 """
 
 from collections import deque
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
-from enum import StrEnum
+from collections.abc import Iterable
+from dataclasses import replace
 
 from dagnats.core.events import (
     AnyEvent,
     CancelRequested,
-    Event,
     Outcome,
     Reason,
     RunFinished,
@@ -20,115 +18,34 @@ from dagnats.core.events import (
     StepBlocked,
     StepCancelled,
     StepEvent,
+    StepExpanded,
     StepFailed,
     StepScheduled,
     StepSkipped,
     StepStarted,
     StepSucceeded,
 )
+from dagnats.core.fanout import cells, instance_id, labels, together
 from dagnats.core.graph import graph_of
-from dagnats.core.pipeline import JSON, Step
+from dagnats.core.pipeline import Step
+from dagnats.core.status import BAD, TERMINAL, TRANSITIONS, Status
+from dagnats.core.step import Instances, StepState
 from dagnats.errors import JournalError
 
-
-class Status(StrEnum):
-    """The status of a step."""
-
-    PENDING = "pending"
-    QUEUED = "queued"
-    RUNNING = "running"
-    WAITING = "waiting"
-    SUCCEEDED = "succeeded"
-    WARNING = "warning"
-    FAILED = "failed"
-    TIMED_OUT = "timed_out"
-    CANCELLED = "cancelled"
-    SKIPPED = "skipped"
-    BLOCKED = "blocked"
-
-
-_FAILED = frozenset({Status.WAITING, Status.WARNING, Status.FAILED, Status.TIMED_OUT})
-
-# Every legal change of a step's status. An event that is not in the row of the step's status can not happen; where a row allows
-# several results, `_settle` says which by the plan alone.
-TRANSITIONS: Mapping[Status, Mapping[type[Event], frozenset[Status]]] = {
-    Status.PENDING: {
-        StepScheduled: frozenset({Status.QUEUED}),
-        StepSkipped: frozenset({Status.SKIPPED}),
-        StepBlocked: frozenset({Status.BLOCKED}),
-        StepCancelled: frozenset({Status.CANCELLED}),
-        StepFailed: frozenset({Status.FAILED, Status.WARNING}),
-    },
-    Status.QUEUED: {
-        StepStarted: frozenset({Status.RUNNING}),
-        StepFailed: _FAILED,
-        StepCancelled: frozenset({Status.CANCELLED}),
-    },
-    Status.RUNNING: {
-        StepSucceeded: frozenset({Status.SUCCEEDED}),
-        StepFailed: _FAILED,
-        StepCancelled: frozenset({Status.CANCELLED}),
-    },
-    Status.WAITING: {
-        StepScheduled: frozenset({Status.WAITING, Status.QUEUED}),
-        StepStarted: frozenset({Status.RUNNING}),
-        StepFailed: _FAILED,
-        StepCancelled: frozenset({Status.CANCELLED}),
-    },
-    Status.SUCCEEDED: {},
-    Status.WARNING: {},
-    Status.FAILED: {},
-    Status.TIMED_OUT: {},
-    Status.CANCELLED: {},
-    Status.SKIPPED: {},
-    Status.BLOCKED: {},
-}
-
-TERMINAL = frozenset(status for status, row in TRANSITIONS.items() if not row)
-BAD = frozenset({Status.FAILED, Status.TIMED_OUT, Status.CANCELLED, Status.BLOCKED})
+__all__ = ["BAD", "TERMINAL", "TRANSITIONS", "IllegalEventError", "RunState", "Status", "StepState", "fold"]
 
 
 class IllegalEventError(JournalError):
     """An event that the table does not allow; it names the state and the event."""
 
 
-@dataclass(slots=True)
-class StepState:
-    """What the events so far say of one step.
-
-    `culprit` is the first step, it or one before it, that did not end well, and `failed` is true when it or anything before it failed.
-    Both pass from a step to its dependents: they answer `success()` and `failure()`.
-    """
-
-    step: Step
-    final: bool
-    open_needs: int
-    status: Status = Status.PENDING
-    attempt: int = 0
-    not_before: float | None = None
-    worker: str | None = None
-    outputs: Mapping[str, JSON] = field(default_factory=dict)
-    exit_code: int | None = None
-    culprit: str | None = None
-    failed: bool = False
-    failure: StepFailed | None = None
-    blocked_by: tuple[str, ...] = ()
-    first_started_at: float | None = None
-    started_at: float | None = None
-    ended_at: float | None = None
-
-    @property
-    def tainted(self) -> bool:
-        """Whether it or anything before it did not end well."""
-        return self.culprit is not None
-
-
 class RunState:
     """The state of one run after some of its events.
 
     `ready` holds the steps whose needs have all ended, `retries` those whose failed attempt is followed by another, `doomed` those that a
-    cancellation found before they ran. `dispatched` holds what has a task and no worker yet, `running` what has one; `queued` counts
-    those of `dispatched` that take a place now, as an attempt that waits for its time takes none.
+    cancellation found before they ran, `failing` those that fan out and stop at the first failure, which has come. `dispatched` holds what has a task and
+    no worker yet, `running` what has one; `queued` counts those of `dispatched` that take a place now, as an attempt that waits for its time takes none.
+    `mutexes` says who holds each and who waits for it: a step takes its own when it becomes ready.
     """
 
     def __init__(self, started: RunStarted) -> None:
@@ -142,22 +59,34 @@ class RunState:
         self.final_graph = graph_of(plan.finally_steps)
         self.steps = {step.id: StepState(step, False, len(step.needs)) for step in plan.steps}
         self.steps |= {step.id: StepState(step, True, len(step.needs)) for step in plan.finally_steps}
-        self.ready: deque[str] = deque(step.id for step in plan.steps if not step.needs)
+        self.ready: deque[str] = deque()
         self.retries: deque[str] = deque()
         self.doomed: dict[str, None] = {}
+        self.failing: dict[str, None] = {}
         self.dispatched: dict[str, None] = {}
         self.running: dict[str, None] = {}
+        self.mutexes: dict[str, deque[str]] = {}
+        self.expanded: dict[str, None] = {}
         self.queued = 0
+        self.instance_count = 0
         self.open_steps = len(plan.steps)
         self.open_final_steps = len(plan.finally_steps)
         self.any_failed = False
         self.cancel: CancelRequested | None = None
         self.forced = False
         self.finished: RunFinished | None = None
+        for step in plan.steps:
+            if not step.needs:
+                self._make_ready(step.id)
 
     def waits(self, step: str, attempt: int) -> bool:
         """Whether the attempt has a task and no worker yet."""
         return step in self.dispatched and self.steps[step].attempt == attempt
+
+    def is_cancelled(self, state: StepState) -> bool:
+        """Whether the instance belongs to a step of which the others shall not run any more."""
+        group = self.steps[state.parent].instances if state.parent is not None else None
+        return group is not None and group.cancelled
 
     @property
     def in_finally(self) -> bool:
@@ -192,10 +121,24 @@ class RunState:
         self.seq, self.at = event.seq, max(self.at, event.at)  # a start may be recorded after what came later
 
     def _cancel(self, event: CancelRequested) -> None:
+        if event.step is not None:
+            self._cancel_instances(event)
+            return
         self.cancel = self.cancel or event
         self.forced = self.forced or event.force
         if not self.in_finally or self.forced:
             self.doomed |= self.dispatched
+            for id_ in self.expanded:
+                self._release(self.steps[id_], everything=True)
+
+    def _cancel_instances(self, event: CancelRequested) -> None:
+        state = self.steps.get(event.step or "")
+        if state is None or state.instances is None:
+            raise IllegalEventError(f"event {event.seq} cancels the instances of {event.step}, which has none")
+        state.instances.cancelled = True
+        self.failing.pop(state.step.id, None)
+        self.doomed |= {id_: None for id_ in state.instances.ids if id_ in self.dispatched}
+        self._release(state, everything=True)
 
     def _step(self, event: StepEvent) -> None:
         state = self.steps.get(event.step)
@@ -217,28 +160,36 @@ class RunState:
             raise IllegalEventError(
                 f"event {event.seq}: {type(event).__name__} can not make step {event.step} {target} while it is {state.status}"
             )
-        _record(state, event)
+        self._record(state, event)
         self._index(state, event, target)
         self.queued += (target is Status.QUEUED) - (state.status is Status.QUEUED)
         state.status = target
+        if isinstance(event, StepExpanded):
+            self._expand(state, event)
         if target in TERMINAL:
             self._end(state, event.at)
 
     def _in_place(self, state: StepState, event: StepEvent) -> bool:
         """Say whether what the status alone does not tell fits too: nothing precedes its needs, and one attempt has one task."""
+        if state.instances is not None:
+            return False  # it ends with the last of them
         if state.status is Status.PENDING:
+            if isinstance(event, StepExpanded | StepScheduled) and isinstance(event, StepExpanded) is not state.expands:
+                return False
             return state.open_needs == 0 and (self.in_finally or not state.final)
         if state.status is Status.WAITING and isinstance(event, StepScheduled | StepStarted):
             return (state.step.id in self.dispatched) is isinstance(event, StepStarted)
         return True
 
-    def _settle(self, state: StepState, event: StepEvent) -> Status:  # noqa: PLR0911 - one answer an event
+    def _settle(self, state: StepState, event: StepEvent) -> Status:  # noqa: C901, PLR0911 - one answer an event
         """Say which status follows; only a failure and a retry leave a choice, and the plan makes it."""
         match event:
             case StepScheduled():
                 return Status.WAITING if event.not_before is not None and event.not_before > event.at else Status.QUEUED
             case StepStarted():
                 return Status.RUNNING
+            case StepExpanded():
+                return Status.SUCCEEDED if event.items is not None and not event.items else Status.RUNNING
             case StepSucceeded():
                 return Status.SUCCEEDED
             case StepSkipped():
@@ -267,7 +218,7 @@ class RunState:
         return event.reason in retry.on or (event.reason == Reason.EXIT and event.exit_code in retry.on)
 
     def _ends_early(self, state: StepState) -> bool:
-        return self.forced or (self.cancel is not None and not state.final)
+        return self.forced or (self.cancel is not None and not state.final) or self.is_cancelled(state)
 
     def _index(self, state: StepState, event: StepEvent, target: Status) -> None:
         """Keep the queues that make `decide` quick."""
@@ -292,6 +243,47 @@ class RunState:
             if target is Status.WAITING:
                 self.retries.append(id_)
 
+    def _make_ready(self, id_: str) -> None:
+        """Let the step be judged, once nobody else holds its mutex."""
+        state = self.steps[id_]
+        mutex = state.step.mutex
+        if mutex is not None and not state.expands:
+            line = self.mutexes.setdefault(mutex, deque())
+            line.append(id_)
+            if line[0] != id_:
+                return
+        self.ready.append(id_)
+
+    def _expand(self, state: StepState, event: StepExpanded) -> None:
+        """Make the instances that the event, or the plan, names."""
+        fan_out = state.step.fan_out
+        if fan_out is None or (event.items is None) is not fan_out.is_matrix:
+            raise IllegalEventError(f"event {event.seq}: the plan does not expand step {event.step} like that")
+        values = cells(fan_out) if event.items is None else event.items
+        ids = []
+        for label, value in zip(labels(fan_out, values), values, strict=True):
+            id_ = instance_id(state.step.id, label)
+            one = StepState(replace(state.step, id=id_, fan_out=None), state.final, 0)
+            one.parent, one.label, one.value = state.step.id, label, value
+            one.culprit, one.failed = state.culprit, state.failed
+            self.steps[id_] = one
+            ids.append(id_)
+        state.instances = Instances(tuple(ids), deque(ids), len(ids))
+        self.instance_count += len(ids)
+        if ids:
+            self.expanded[state.step.id] = None
+            self._release(state)
+
+    def _release(self, group: StepState, *, everything: bool = False) -> None:
+        """Let as many instances be judged as the step's own bound allows; all of them when they only wait to be cancelled."""
+        instances, fan_out = group.instances, group.step.fan_out
+        if instances is None or fan_out is None:
+            return
+        bound = len(instances.ids) if everything or fan_out.max_parallel is None else fan_out.max_parallel
+        while instances.held and (everything or instances.active < bound):
+            instances.active += 1
+            self._make_ready(instances.held.popleft())
+
     def _end(self, state: StepState, at: float) -> None:
         """Pass on what the end of a step means for those that wait for it."""
         state.ended_at = at
@@ -300,6 +292,11 @@ class RunState:
         if state.culprit is None and state.status in BAD:
             state.culprit = state.step.id
         self.any_failed = self.any_failed or own_failure
+        self._pass_mutex(state)
+        if state.parent is not None:
+            self._end_instance(self.steps[state.parent], state, at)
+            return
+        self.expanded.pop(state.step.id, None)
         graph = self.final_graph if state.final else self.graph
         for id_ in graph.dependents[state.step.id]:
             dependent = self.steps[id_]
@@ -307,13 +304,61 @@ class RunState:
             dependent.culprit = dependent.culprit or state.culprit
             dependent.failed = dependent.failed or state.failed
             if dependent.open_needs == 0:
-                self.ready.append(id_)
+                self._make_ready(id_)
         if state.final:
             self.open_final_steps -= 1
             return
         self.open_steps -= 1
         if self.open_steps == 0:
-            self.ready.extend(step.id for step in self.plan.finally_steps if not step.needs)
+            for step in self.plan.finally_steps:
+                if not step.needs:
+                    self._make_ready(step.id)
+
+    def _pass_mutex(self, state: StepState) -> None:
+        line = self.mutexes.get(state.step.mutex or "")
+        if line and line[0] == state.step.id:
+            line.popleft()
+            if line:
+                self.ready.append(line[0])
+
+    def _end_instance(self, group: StepState, ended: StepState, at: float) -> None:
+        """One of several has ended; with the last of them the step does."""
+        instances, fan_out = group.instances, group.step.fan_out
+        if instances is None or fan_out is None:
+            return
+        instances.open -= 1
+        instances.active -= 1
+        instances.bad += ended.status in BAD or ended.status is Status.WARNING
+        if ended.failure is not None and group.failure is None and ended.status is not Status.CANCELLED:
+            group.failure, group.exit_code = ended.failure, ended.exit_code
+        if instances.open == 0:
+            self.failing.pop(group.step.id, None)
+            group.status = together(self.steps[id_].status for id_ in instances.ids)
+            if group.status is Status.SUCCEEDED:
+                group.exit_code = 0
+            self._end(group, at)
+            return
+        if fan_out.fail_fast and ended.status in (Status.FAILED, Status.TIMED_OUT) and not instances.cancelled:
+            self.failing[group.step.id] = None
+        self._release(group)
+
+    def _record(self, state: StepState, event: StepEvent) -> None:
+        """Copy onto the step what later decisions and contexts read."""
+        match event:
+            case StepScheduled():
+                state.attempt, state.not_before, state.worker = event.attempt, event.not_before, None
+            case StepStarted():
+                state.worker, state.started_at = event.worker, event.at
+                for one in (state, self.steps[state.parent] if state.parent is not None else state):
+                    one.first_started_at = event.at if one.first_started_at is None else one.first_started_at
+            case StepSucceeded():
+                state.outputs, state.exit_code = event.outputs, 0
+            case StepFailed():
+                state.failure, state.exit_code, state.outputs = event, event.exit_code, event.outputs
+            case StepBlocked():
+                state.blocked_by = event.by
+            case _:
+                pass
 
 
 def _is_allowed(step: Step, event: StepFailed) -> bool:
@@ -321,24 +366,6 @@ def _is_allowed(step: Step, event: StepFailed) -> bool:
     if isinstance(step.allow_failure, bool):
         return step.allow_failure
     return event.reason == Reason.EXIT and event.exit_code in step.allow_failure
-
-
-def _record(state: StepState, event: StepEvent) -> None:
-    """Copy onto the step what later decisions and contexts read."""
-    match event:
-        case StepScheduled():
-            state.attempt, state.not_before, state.worker = event.attempt, event.not_before, None
-        case StepStarted():
-            state.worker, state.started_at = event.worker, event.at
-            state.first_started_at = event.at if state.first_started_at is None else state.first_started_at
-        case StepSucceeded():
-            state.outputs, state.exit_code = event.outputs, 0
-        case StepFailed():
-            state.failure, state.exit_code, state.outputs = event, event.exit_code, event.outputs
-        case StepBlocked():
-            state.blocked_by = event.by
-        case _:
-            pass
 
 
 def fold(events: Iterable[AnyEvent]) -> RunState:

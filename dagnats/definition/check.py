@@ -10,7 +10,7 @@ from typing import Any
 from dagnats.definition.problems import Problems, printable, quoted
 from dagnats.definition.schema import schema
 from dagnats.definition.tree import BROKEN, Node
-from dagnats.definition.words import explain_key, is_unsupported, suggest
+from dagnats.definition.words import explain_key, explain_source, is_unsupported, suggest
 
 KINDS = {
     str: "string",
@@ -187,11 +187,11 @@ class _Checker:
                 node, path, f"must be one of {choices}, not {quoted(text)}", suggest(text, part["enum"], self.problems)
             )
         elif "pattern" in part and not _pattern(part["pattern"]).search(text):
-            hint = (
-                "a number lacks its unit: write `10s` or `10m`"
-                if part.get("title") == "duration" and text.isdigit()
-                else ""
-            )
+            hint = ""
+            if part.get("title") == "duration" and text.isdigit():
+                hint = "a number lacks its unit: write `10s` or `10m`"
+            elif part.get("title") == "source":
+                hint = explain_source(text, self.problems)
             self._wrong(node, path, f"{part['patternErrorMessage']}; it is {quoted(text)}", hint)
         elif len(text) < part.get("minLength", 0):
             self._wrong(node, path, "may not be empty")

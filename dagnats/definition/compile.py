@@ -4,14 +4,16 @@ import posixpath
 from dataclasses import replace
 from typing import Any
 
-from dagnats.core.pipeline import Param, ParamType, Pipeline, Step
+from dagnats.core.fanout import INSTANCES_MAX, count
+from dagnats.core.pipeline import FanOut, Param, ParamType, Pipeline, Step
 from dagnats.core.text import has_template
 from dagnats.definition import values
-from dagnats.definition.needs import Draft, draft
+from dagnats.definition.fanout import axes_of, fan_out, own_names
+from dagnats.definition.needs import Draft, draft, draft_handlers
 from dagnats.definition.params import check_value
 from dagnats.definition.patterns import PatternError, matches
 from dagnats.definition.problems import Problems, printable, quoted
-from dagnats.definition.scopes import IN_PIPELINE, Names, Scope
+from dagnats.definition.scopes import IN_PIPELINE, Names, Scope, with_secrets
 from dagnats.definition.templates import TemplateCheck
 from dagnats.definition.tree import Node
 
@@ -36,18 +38,19 @@ def compile_pipeline(root: Node, file: str, lines: list[str], problems: Problems
         problems,
         dict(params),
         {name: place for place, name in enumerate(variables.fields())},
+        secrets := values.secrets(root.get("secrets"), problems),
         {step.id: step for step in main},
         {step.id: step for step in last},
     )
     templates = TemplateCheck(names, lines, problems)
     _check_values(root, variables, templates)
-    steps = _Steps(root.get("defaults") or NOTHING, templates, problems)
+    steps = _Steps(root.get("defaults") or NOTHING, draft_handlers([*main, *last], problems), templates, problems)
     outputs = root.get("outputs") or NOTHING
     return Pipeline(
         name=values.text(root.get("name")) or "",
         file=file,
-        steps=tuple(steps.step(one, last=False) for one in main),
-        finally_steps=tuple(steps.step(one, last=True) for one in last),
+        steps=steps.all(main, last=False),
+        finally_steps=steps.all(last, last=True),
         description=values.text(root.get("description")) or "",
         env=values.environment(root.get("env"), problems),
         params=params,
@@ -57,6 +60,7 @@ def compile_pipeline(root: Node, file: str, lines: list[str], problems: Problems
         timeout_s=values.duration(root.get("timeout"), problems),
         fail_fast=values.flag(root.get("fail_fast")),
         env_names=frozenset(names.env_names),
+        secrets=secrets,
         uses_git=names.uses_git,
         dotenv=values.env_files(root.get("dotenv"), problems),
     )
@@ -169,20 +173,47 @@ def _bound(node: Node | None) -> float | None:
 class _Steps:
     """Makes steps of drafts: what `defaults` gives, then what the step says."""
 
-    def __init__(self, defaults: Node, templates: TemplateCheck, problems: Problems) -> None:
+    def __init__(
+        self, defaults: Node, handlers: dict[str, list[Draft]], templates: TemplateCheck, problems: Problems
+    ) -> None:
         self._defaults = defaults.fields()
+        self._handlers = handlers
         self._templates = templates
         self._problems = problems
+        self._instances = 0
 
-    def step(self, one: Draft, *, last: bool) -> Step:
-        """One step of the plan."""
+    def all(self, drafts: list[Draft], *, last: bool) -> tuple[Step, ...]:
+        """The steps of one list, each followed by those that handle its failure."""
+        steps: list[Step] = []
+        for one in drafts:
+            run_fields = ("id", "attempt", "outcome") if last else ("id", "attempt")
+            scope = Scope(f"step {quoted(one.id)}", run_fields=run_fields, step=one, last=last)
+            own = replace(scope, own=own_names(one.node), axes=axes_of(one.node))
+            made = fan_out(one.node, self._templates, scope, self._problems)
+            steps.append(replace(self._step(one, own, last=last), fan_out=made))
+            self._count(one, made)
+            for handler in self._handlers.get(one.id, ()):
+                theirs = replace(scope, place=f"step {quoted(handler.id)}", handles=True)
+                steps.append(replace(self._step(handler, theirs, last=last), handles=one.id))
+        return tuple(steps)
+
+    def _count(self, one: Draft, made: FanOut | None) -> None:
+        self._instances += count(made) if made is not None and made.is_matrix else 0
+        if (
+            made is not None
+            and self._instances > INSTANCES_MAX >= self._instances - count(made)
+            and count(made) < INSTANCES_MAX
+        ):
+            message = f"with the cells of step {quoted(one.id)} the run has {self._instances:,} instances; at most {INSTANCES_MAX:,} are allowed"
+            self._problems.add(one.node, message)
+
+    def _step(self, one: Draft, scope: Scope, *, last: bool) -> Step:
         fields = {**self._defaults, **one.node.fields()}
-        what = f"step {quoted(one.id)}"
-        scope = Scope(what, run_fields=("id", "attempt", "outcome") if last else ("id", "attempt"), step=one, last=last)
         shell = self._shell(one, fields)
         condition, status = None, frozenset[str]()
         if "if" in fields:
             condition, status = self._templates.condition(fields["if"], scope)
+        each = condition is not None and self._templates.mentions(condition, scope.own)
         timeout = values.duration(fields.get("timeout"), self._problems)
         return Step(
             id=one.id,
@@ -190,7 +221,7 @@ class _Steps:
             needs=tuple(one.needs),
             condition=condition,
             status_functions=status,
-            run=self._templates.script(fields["run"], shell, scope) if "run" in fields else None,
+            run=self._templates.script(fields["run"], shell, with_secrets(scope)) if "run" in fields else None,
             command=self._command(fields.get("command"), scope),
             shell=shell,
             working_dir=self._working_dir(fields.get("working_dir"), scope),
@@ -201,6 +232,8 @@ class _Steps:
             allow_failure=values.allow_failure(fields.get("allow_failure")),
             outputs=values.outputs(fields.get("outputs")),
             line=self._problems.local(one.node.line)[1],
+            each_condition=each,
+            mutex=values.text(fields.get("mutex")),
         )
 
     def _shell(self, one: Draft, fields: dict[str, Node]) -> str | tuple[str, ...]:
@@ -253,6 +286,6 @@ class _Steps:
             if node is None:
                 continue
             for value in node.fields().values():
-                self._templates.value(value, scope)
+                self._templates.value(value, with_secrets(scope))
             result.update(values.environment(node, self._problems))
         return result

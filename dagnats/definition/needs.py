@@ -94,6 +94,24 @@ def _draft(step: Node, index: int, number: str, taken: dict[str, Node]) -> Draft
     return Draft(unique, step, index)
 
 
+def draft_handlers(steps: list[Draft], problems: Problems) -> dict[str, list[Draft]]:
+    """The steps of every `on_failure`, by the step that they belong to: the first waits for that one, each other for the one above it."""
+    taken = {step.id: step.node for step in steps}
+    drafts: dict[str, list[Draft]] = {}
+    for step in steps:
+        node = step.node.get("on_failure")
+        nodes = [item for item in (node.items() if node is not None else []) if isinstance(item.value, dict)]
+        for one in nodes:
+            _note_given(one, taken, problems)
+        before = step.id
+        for index, one in enumerate(nodes):
+            made = _draft(one, index, f"{step.id[: MAX_ID - 16]}-on-failure-{index + 1}", taken)
+            made.needs.append(before)
+            before = made.id
+            drafts.setdefault(step.id, []).append(made)
+    return drafts
+
+
 def _resolve(drafts: list[Draft], others: set[str], names: str, problems: Problems) -> None:
     known: dict[str, object] = {step.id: step for step in drafts}
     for step in drafts:

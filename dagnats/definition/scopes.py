@@ -1,17 +1,23 @@
 """What a template may mention, and where: the names are checked before anything runs."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from dagnats.definition.needs import Ancestry, Draft
 from dagnats.definition.problems import Problems, quoted
 from dagnats.definition.words import suggest
 
 ROOTS = ("params", "vars", "env", "git", "pipeline", "run", "steps")
-LATER = frozenset(["matrix", "item", "secrets", "failed"])
+ELSEWHERE = {
+    "matrix": "it is known in a step that has a `matrix`",
+    "item": "it is known in a step that has a `foreach`",
+    "failed": "it is known in steps of `on_failure`",
+}
+FAILED_FIELDS = ("step", "error", "exit_code")
 PIPELINE_FIELDS = ("name", "dir", "file")
 GIT_FIELDS = ("sha", "branch", "tag", "dirty")
 STEP_FIELDS = ("outputs", "status", "exit_code")
 IN_PIPELINE = ("params", "vars", "env", "git", "pipeline")
+SECRETS_PLACE = "`secrets` may be used only in `env` of a step and in `run`"
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +25,8 @@ class Scope:
     """The place of a template: how messages call it, and the roots that are known there.
 
     `step` is the step in which it stands, and `last` says that this one is of `finally`. In `outputs` of the pipeline every step has
-    ended, so that `any_step` may be named. `until` bounds `vars` to those above.
+    ended, so that `any_step` may be named. `until` bounds `vars` to those above. `own` are the names of an instance's values, and `axes` those of a matrix.
+    A step that `handles` a failure stands in for the one that failed, and knows its results too.
     """
 
     place: str
@@ -29,6 +36,14 @@ class Scope:
     last: bool = False
     any_step: bool = False
     until: int | None = None
+    own: tuple[str, ...] = ()
+    axes: frozenset[str] = frozenset()
+    handles: bool = False
+
+
+def with_secrets(scope: Scope) -> Scope:
+    """The scope, with secrets: in `env` of a step and in `run`, which only its worker renders."""
+    return replace(scope, roots=(*scope.roots, "secrets"))
 
 
 @dataclass(slots=True)
@@ -39,6 +54,18 @@ class Finding:
     hint: str = ""
 
 
+def _elsewhere(root: str, scope: Scope) -> "Finding | None":
+    """What is known, but not here."""
+    if root == "secrets":
+        hint = 'give it to a step: `env: {NAME: "{{ secrets.NAME }}"}`'
+        return Finding(f"{SECRETS_PLACE}, not in {scope.place}" if scope.step is None else SECRETS_PLACE, hint)
+    if root in ELSEWHERE:
+        return Finding(f"{quoted(root)} is not known in {scope.place}", ELSEWHERE[root])
+    if root in ROOTS:
+        return Finding(f"{quoted(root)} is not known in {scope.place}", f"known there: {', '.join(scope.roots)}")
+    return None
+
+
 @dataclass(slots=True)
 class Names:
     """Everything that the templates of one file can refer to."""
@@ -46,6 +73,7 @@ class Names:
     problems: Problems
     params: dict[str, object]
     vars: dict[str, int]
+    secrets: dict[str, str]
     main: dict[str, Draft]
     last: dict[str, Draft]
     env_names: set[str] = field(default_factory=set)
@@ -56,6 +84,10 @@ class Names:
     def judge(self, path: tuple[str, ...], scope: Scope) -> Finding | None:
         """Say what is wrong with a reference, if anything is."""
         root = path[0]
+        if root in scope.own:
+            return self._field("matrix", path[1:], tuple(sorted(scope.axes))) if root == "matrix" else None
+        if root == "failed" and scope.handles:
+            return self._field("failed", path[1:], FAILED_FIELDS)
         if root not in scope.roots:
             return self._unknown_root(root, scope)
         rules = {
@@ -66,14 +98,14 @@ class Names:
             "pipeline": self._pipeline,
             "run": self._run,
             "steps": self._steps,
+            "secrets": self._secrets,
         }
         return rules[root](path, scope)
 
     def _unknown_root(self, root: str, scope: Scope) -> Finding:
-        if root in LATER:
-            return Finding(f"{quoted(root)} is not supported by this version")
-        if root in ROOTS:
-            return Finding(f"{quoted(root)} is not known in {scope.place}", f"known there: {', '.join(scope.roots)}")
+        elsewhere = _elsewhere(root, scope)
+        if elsewhere is not None:
+            return elsewhere
         for group, names in (("params", self.params), ("vars", self.vars)):
             if root in names and group in scope.roots:
                 return Finding(f"{quoted(root)} is not defined", f"did you mean {quoted(f'{group}.{root}')}?")
@@ -104,12 +136,26 @@ class Names:
     def _env(self, path: tuple[str, ...], _scope: Scope) -> Finding | None:
         if len(path) == 1:
             return Finding("`env` may only be used with a constant name", "write `env.NAME`, or `env['NAME']`")
+        for name, source in self.secrets.items():
+            if source == f"env://{path[1]}":
+                hint = f"write {quoted(f'secrets.{name}')}, in `env` of a step or in `run`"
+                return Finding(f"{quoted(f'env.{path[1]}')} is the secret {quoted(name)}, and `env` is recorded", hint)
         self.env_names.add(path[1])
         return None
 
     def _git(self, path: tuple[str, ...], _scope: Scope) -> Finding | None:
         self.uses_git = True
         return self._field("git", path[1:], GIT_FIELDS)
+
+    def _secrets(self, path: tuple[str, ...], _scope: Scope) -> Finding | None:
+        if len(path) == 1:
+            return Finding(
+                "`secrets` may only be used with a constant name", "write `secrets.NAME`, or `secrets['NAME']`"
+            )
+        if path[1] in self.secrets:
+            return None
+        hint = suggest(path[1], list(self.secrets), self.problems) or "declare it under `secrets`"
+        return Finding(f"there is no secret {quoted(path[1])}", hint)
 
     def _pipeline(self, path: tuple[str, ...], _scope: Scope) -> Finding | None:
         return self._field("pipeline", path[1:], PIPELINE_FIELDS)
@@ -131,7 +177,16 @@ class Names:
         name = path[1]
         if name not in self.main and name not in self.last:
             return self._unknown_step(name)
-        return self._unneeded(name, scope) or self._field(f"steps.{name}", path[2:], STEP_FIELDS)
+        return self._unneeded(name, scope) or self._of_step(name, path[2:])
+
+    def _of_step(self, name: str, rest: tuple[str, ...]) -> Finding | None:
+        one = self.main.get(name) or self.last[name]
+        if not ({"matrix", "foreach"} & one.node.fields().keys()):
+            return self._field(f"steps.{name}", rest, STEP_FIELDS)
+        if len(rest) > 1 and rest[0] == "outputs":
+            hint = f"write `steps.{name}.outputs[0].{rest[1]}`, or `steps.{name}.cells['…'].outputs.{rest[1]}`"
+            return Finding(f"{quoted(f'steps.{name}.outputs')} is a list, as {quoted(name)} runs several times", hint)
+        return self._field(f"steps.{name}", rest, (*STEP_FIELDS, "cells"))
 
     def _unknown_step(self, name: str) -> Finding:
         return Finding(f"there is no step {quoted(name)}", suggest(name, [*self.main, *self.last], self.problems))
@@ -139,6 +194,8 @@ class Names:
     def _unneeded(self, name: str, scope: Scope) -> Finding | None:
         step = scope.step
         if step is None or (scope.last and name in self.main):
+            return None
+        if name == step.id and scope.handles:
             return None
         if name == step.id:
             return Finding(f"step {quoted(name)} uses its own results", "they are known when it has ended")

@@ -1,6 +1,7 @@
 """Every template of a file, checked without being rendered: its syntax, and that all it mentions exists."""
 
 import re
+from collections.abc import Collection
 from functools import cached_property
 from typing import Any
 
@@ -77,6 +78,18 @@ class TemplateCheck:
             return expression, self._templates.status_functions(expression)
         return expression, frozenset()
 
+    def expression(self, node: Node, scope: Scope) -> str | None:
+        """Check an expression that may stand in braces; give it without them."""
+        text = _unbraced(str(node.value))
+        if not text and node.value:
+            self._problems.add(node, "the expression is empty")
+        return text if text and self._check(text, [(1, node)], scope, expression=True) else None
+
+    def mentions(self, expression: str, names: Collection[str]) -> bool:
+        """Whether an expression that was checked uses one of the names."""
+        found = self._parse(expression, expression=True) if any(name in expression for name in names) else ()
+        return not isinstance(found, Exception) and any(reference.path[0] in names for reference in found)
+
     def _check(self, text: str, starts: list[tuple[int, Node]], scope: Scope, *, expression: bool = False) -> bool:
         if FOREIGN_BRACES in text:
             line = text[: text.index(FOREIGN_BRACES)].count("\n") + 1
@@ -94,6 +107,10 @@ class TemplateCheck:
                 good = False
                 needle = _needle(reference.path)
                 self._place(starts, reference.line, None, needle, message=finding.message, hint=finding.hint)
+        if good and any(reference.path[0] == "secrets" for reference in found):
+            for error in self._templates.check_secrets(text):
+                good = False
+                self._report(error, starts)
         return good
 
     def _parse(self, text: str, *, expression: bool) -> Any:

@@ -13,6 +13,7 @@ PART = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,3})?)(ms|s|m|h)")
 SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 YEAR_S = 365 * 24 * 3600.0
 RESERVED = "DAGNATS_"
+TEMPLATE = re.compile(r"\{\{-?\s*(params|vars|env|secrets|pipeline|run|steps)\b")  # others may be a command's own
 
 
 def duration(node: Node | None, problems: Problems, *, zero: bool = False) -> float | None:
@@ -90,6 +91,27 @@ def env_files(node: Node | None, problems: Problems) -> tuple[EnvFile, ...]:
             problems.add(place, f"the dotenv file {quoted(path)} is not of this project", hint)
         files.append(EnvFile(path, flag(item.get("optional"))))
     return tuple(files)
+
+
+def secrets(node: Node | None, problems: Problems) -> dict[str, str]:
+    """Names of secrets, and the source of each; a bare name is that of an environment variable."""
+    if node is None:
+        return {}
+    result = {item.value: f"env://{item.value}" for item in node.items() if isinstance(item.value, str)}
+    for name, source in node.fields().items():
+        if not isinstance(source.value, str):
+            continue
+        result[name] = source.value
+        scheme, _, rest = source.value.partition("://")
+        if TEMPLATE.search(rest):
+            problems.add(source, f"the source of secret {quoted(name)} may hold no template", "it is used as written")
+        elif scheme == "file" and posixpath.normpath(rest).split("/")[0] == "..":
+            problems.add(
+                source,
+                f"the file of secret {quoted(name)} lies outside of the project",
+                "write an absolute path if that is meant",
+            )
+    return result
 
 
 def retry(node: Node | None, problems: Problems) -> Retry:

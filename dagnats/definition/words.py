@@ -13,11 +13,11 @@ def _by_word(hints: dict[str, str]) -> dict[str, str]:
     return {word: hint for hint, words in hints.items() for word in words.split()}
 
 
-LATER_STEP = """image container matrix foreach as artifacts mutex on_failure once type duration signal pipeline params agent
+LATER_STEP = """image container artifacts once type duration signal pipeline params agent
 provider model base_url api_key_env system prompt context tools loop budget output_schema checks temperature reasoning
 max_output_tokens observation_max_bytes sandbox network protect price"""
 UNSUPPORTED: dict[str, frozenset[str]] = {
-    "pipeline": frozenset({"secrets", "services", "budget"}),
+    "pipeline": frozenset({"services", "budget"}),
     "step": frozenset(LATER_STEP.split()),
     "defaults": frozenset(LATER_STEP.split()),
 }
@@ -38,7 +38,10 @@ STEP_WORDS = _by_word({
     "actions of other systems can not be used; write what they do as `run`": "uses with plugin",
     "steps do not nest; write one list and `needs`": "steps",
     "steps run on this machine; remove the line": "runs_on",
-    "`matrix` is not supported by this version": "strategy",
+    "did you mean `matrix`?": "strategy parallel",
+    "did you mean `foreach`?": "for with_items loop_over each",
+    "did you mean `on_failure`?": "on_error catch rescue",
+    "did you mean `mutex`?": "lock resource_group concurrency",
     "it stands at the top of the file, once for all steps": "params finally defaults dotenv max_parallel fail_fast include",
     STAGES: "stage",
 })  # fmt: skip
@@ -50,6 +53,7 @@ FOREIGN: dict[str, dict[str, str]] = {
         "did you mean `steps`, one list of all steps?": "jobs tasks pipeline workflow targets nodes dag",
         "did you mean `env`, or `vars`?": "environment variables",
         "did you mean `dotenv`?": "env_file env_files envfile dot_env",
+        "did you mean `secrets`?": "secret credentials",
         "did you mean `params`?": "inputs parameters args arguments",
         "did you mean `defaults`?": "default",
         "did you mean `finally`?": "on_exit handler_on cleanup teardown always post",
@@ -82,9 +86,19 @@ FOREIGN: dict[str, dict[str, str]] = {
     }),
     "dotenv file": _by_word({"did you mean `path`?": "file name", "did you mean `optional`?": "required missing_ok"}),
     "allow_failure": _by_word({"did you mean `exit_codes`?": "codes code exit_code on_exit_codes on"}),
+    "foreach": _by_word({"did you mean `items`?": "in list var of", "did you mean `as`?": "item name"}),
     "need": _by_word({"did you mean `step`?": "id job name task", "did you mean `optional`?": "required"}),
     "output": _by_word({"an output has no default; a step writes it or not": "default"}),
 }  # fmt: skip
+
+SOURCES = ("env", "file", "cmd")
+SOURCE_WORDS = _by_word(
+    {
+        "env": "environment environ variable",
+        "file": "path files",
+        "cmd": "command exec sh shell run script",
+    }
+)
 
 
 def is_unsupported(key: str, title: str) -> bool:
@@ -101,6 +115,21 @@ def explain_key(key: str, title: str, allowed: list[str], problems: Problems) ->
         return f"did you mean {quoted(plain)}?"
     foreign = FOREIGN.get(title, {}).get(plain)
     return foreign if foreign is not None else suggest(key, allowed, problems)
+
+
+def explain_source(source: str, problems: Problems) -> str:
+    """What the source of a secret was meant to be: another scheme, or the name of a variable."""
+    scheme, colon, rest = source.partition(":")
+    if not colon:
+        return f"write `env://{source}`" if re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]{0,99}", source) else ""
+    plain = scheme.strip().lower()
+    if plain in SOURCES:
+        wanted = {"env": "the name of a variable", "file": "a path", "cmd": "a command"}[plain]
+        return f"after `{plain}://` comes {wanted}" if rest.startswith("//") else f"write `{plain}://`"
+    known = SOURCE_WORDS.get(plain)
+    if known:
+        return f"did you mean `{known}://`?"
+    return suggest(plain, [f"{name}://" for name in SOURCES], problems) or "ask another store by a command: `cmd://…`"
 
 
 def suggest(name: str, known: "list[str] | dict[str, object]", problems: Problems) -> str:

@@ -3,8 +3,9 @@
 import base64
 from collections.abc import Sequence
 
-from dagnats.core.codec import VERSION, encode_json, event_record
+from dagnats.core.codec import VERSION, event_record
 from dagnats.core.events import AnyEvent
+from dagnats.core.text import encode_json
 from dagnats.report.plain import Console
 
 

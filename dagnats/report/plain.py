@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dagnats.core.events import AnyEvent, RunStarted, StepFailed
 from dagnats.core.state import TERMINAL, RunState, Status
 from dagnats.report.style import Style
-from dagnats.report.view import TAIL_LINES, event_line, recap
+from dagnats.report.view import TAIL_LINES, event_line, group_line, recap
 
 LINE_MAX_BYTES = 64 << 10  # a longer one is broken on the screen; the stream keeps it whole
 TAIL_MAX_BYTES = 64 << 10
@@ -125,6 +125,7 @@ class Prefixed:
         self._tails = Tails()
         self._open: dict[tuple[str, str], list[bytes]] = {}
         self._open_bytes: dict[tuple[str, str], int] = {}
+        self._broken: set[tuple[str, str]] = set()  # whose line was broken where the next chunk begins
         self._prefixes: dict[str, bytes] = {}
         self._width = 0
 
@@ -141,11 +142,12 @@ class Prefixed:
                 self._end_lines(step.step.id)
             self._tails.event(event, status)
             line = None if self._quiet else event_line(state, event, self._style, verbose=self._verbose)
-            if line is not None:
-                self._console.say(line)
+            for said in (line, None if self._quiet else group_line(state, event, self._style)):
+                if said is not None:
+                    self._console.say(said)
 
     def _begin(self, event: RunStarted) -> None:
-        steps = (*event.plan.steps, *event.plan.finally_steps)
+        steps = [step for step in (*event.plan.steps, *event.plan.finally_steps) if step.handles is None]
         self._width = min(PREFIX_MAX_WIDTH, max(len(step.id) for step in steps))
         if not self._quiet:
             title = f"{event.plan.name}: {len(steps)} step{'s' if len(steps) != 1 else ''}, run {event.run}"
@@ -157,6 +159,9 @@ class Prefixed:
         if not self._lines:
             return
         key = (step, stream)
+        if key in self._broken:
+            self._broken.discard(key)
+            chunk = chunk.removeprefix(b"\n")  # it ends the line that is on the screen already
         head, newline, rest = chunk.rpartition(b"\n")
         held = self._open.get(key)
         if newline:
@@ -169,6 +174,7 @@ class Prefixed:
             size = self._open_bytes[key] = self._open_bytes.get(key, 0) + len(rest)
             if size > LINE_MAX_BYTES:
                 self._end_line(key)
+                self._broken.add(key)
 
     def _write(self, step: str, lines: bytes) -> None:
         prefix = self._prefixes.get(step)
@@ -186,6 +192,7 @@ class Prefixed:
     def _end_lines(self, step: str) -> None:
         for stream in ("out", "err"):
             self._end_line((step, stream))
+            self._broken.discard((step, stream))
 
     def note(self, text: str) -> None:
         """Show a word of the program's own."""

@@ -9,6 +9,7 @@ from dagnats.core.events import (
     Outcome,
     StepBlocked,
     StepCancelled,
+    StepExpanded,
     StepFailed,
     StepScheduled,
     StepSkipped,
@@ -16,10 +17,13 @@ from dagnats.core.events import (
     StepSucceeded,
 )
 from dagnats.core.graph import critical_path
-from dagnats.core.state import RunState, Status, StepState
+from dagnats.core.state import TERMINAL, RunState, Status, StepState
+from dagnats.core.step import Instances
 from dagnats.report.style import Style
 
 TAIL_LINES = 40
+INSTANCES_SHOWN = 10  # of one step, at the end
+_BAD_FIRST = (Status.FAILED, Status.TIMED_OUT, Status.WARNING)
 _RED, _GREEN, _YELLOW, _DIM, _BOLD = "31", "32", "33", "2", "1"
 _SIGNS = {
     Status.SUCCEEDED: ("✓", _GREEN),
@@ -69,7 +73,9 @@ def event_line(state: RunState, event: AnyEvent, style: Style, *, verbose: bool)
         return style.paint(f"{style.sign('↻')} {event.step}: {why}; attempt {event.attempt}{wait}", _YELLOW)
     if isinstance(event, StepSucceeded | StepFailed | StepSkipped | StepBlocked | StepCancelled):
         step = state.steps[event.step]
-        return None if step.status is Status.WAITING else step_line(step, style)
+        return None if step.status is Status.WAITING or not is_shown(step) else step_line(step, style)
+    if isinstance(event, StepExpanded) and event.items == ():
+        return step_line(state.steps[event.step], style)
     return None
 
 
@@ -85,8 +91,23 @@ def step_line(step: StepState, style: Style) -> str:
     )
 
 
-def why(step: StepState) -> str:
+def group_line(state: RunState, event: AnyEvent, style: Style) -> str | None:
+    """Say how a step of several instances ended, when this was the event of the last of them."""
+    one = state.steps.get(getattr(event, "step", None) or "")
+    group = state.steps[one.parent] if one is not None and one.parent is not None else None
+    ended = group is not None and group.status in TERMINAL and one is not None and one.status in TERMINAL
+    return step_line(group, style) if ended and group is not None else None
+
+
+def is_shown(step: StepState) -> bool:
+    """Whether a step is worth a word: one that handles a failure is not, when there was none."""
+    return step.step.handles is None or step.status is not Status.SKIPPED
+
+
+def why(step: StepState) -> str:  # noqa: PLR0911 - one answer a status
     """Say why a step that was not plainly successful is as it is."""
+    if step.instances is not None:
+        return _of_instances(step.instances)
     tries = f" (attempt {step.attempt})" if step.attempt > 1 else ""
     match step.status:
         case Status.SUCCEEDED:
@@ -104,6 +125,12 @@ def why(step: StepState) -> str:
             return ""
 
 
+def _of_instances(instances: Instances) -> str:
+    count = len(instances.ids)
+    whole = f"{count} instance{'s' if count != 1 else ''}"
+    return f"{instances.bad} of {whole} did not succeed" if instances.bad else whole
+
+
 def recap(state: RunState, tails: Mapping[str, Sequence[bytes]], again: Sequence[str], style: Style) -> Iterator[str]:
     """Sum up a finished run: what failed and the end of its output, one line for every step that was not plainly successful, the total."""
     for id_, tail in tails.items():
@@ -116,8 +143,8 @@ def recap(state: RunState, tails: Mapping[str, Sequence[bytes]], again: Sequence
         for line in tail:
             yield "    " + line.decode("utf-8", "replace")
     for step in state.steps.values():
-        if step.status is not Status.SUCCEEDED:
-            yield step_line(step, style)
+        if step.parent is None:
+            yield from _not_plain(state, step, style)
     yield total_line(state, style)
     if state.finished is not None:
         for name, note in state.finished.notes.items():
@@ -126,11 +153,25 @@ def recap(state: RunState, tails: Mapping[str, Sequence[bytes]], again: Sequence
         yield f"  again: {shlex.join(again)}"
 
 
+def _not_plain(state: RunState, step: StepState, style: Style) -> Iterator[str]:
+    """A line for a step that was not plainly successful, and for those of its instances that were not, the worst first."""
+    if step.status is not Status.SUCCEEDED and is_shown(step):
+        yield step_line(step, style)
+    ids = step.instances.ids if step.instances is not None else ()
+    found = [state.steps[id_] for id_ in ids if state.steps[id_].status is not Status.SUCCEEDED]
+    found.sort(key=lambda one: _BAD_FIRST.index(one.status) if one.status in _BAD_FIRST else len(_BAD_FIRST))
+    for one in found[:INSTANCES_SHOWN]:
+        yield "  " + step_line(one, style)
+    if len(found) > INSTANCES_SHOWN:
+        yield f"    … and {len(found) - INSTANCES_SHOWN:,} more instances of {step.step.id} that did not plainly succeed"
+
+
 def total_line(state: RunState, style: Style) -> str:
     """Say how the run ended, how long it took, and how long it had to take."""
     counts: dict[Status, int] = {}
     for step in state.steps.values():
-        counts[step.status] = counts.get(step.status, 0) + 1
+        if is_shown(step) and not (step.instances is not None and step.instances.ids):
+            counts[step.status] = counts.get(step.status, 0) + 1
     parts = [f"{counts[status]} {status.replace('_', ' ')}" for status in Status if counts.get(status)]
     spans = {id_: took_s(step) for id_, step in state.steps.items()}
     path_s = critical_path(state.graph, spans)[0] + critical_path(state.final_graph, spans)[0]

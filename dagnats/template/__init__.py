@@ -7,15 +7,19 @@ from dagnats.template.check import Reference
 from dagnats.template.errors import TemplateError
 from dagnats.template.quoting import check_script
 from dagnats.template.render import check, evaluate, render, render_script, render_text, status_functions
+from dagnats.template.secret import check_secrets, render_secret_script, render_secret_text
 
 __all__ = [
     "Reference",
     "TemplateError",
     "check",
     "check_script",
+    "check_secrets",
     "evaluate",
     "render",
     "render_script",
+    "render_secret_script",
+    "render_secret_text",
     "render_text",
     "status_functions",
 ]

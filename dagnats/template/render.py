@@ -41,7 +41,7 @@ def render(text: str, context: Context, *, clock: Clock = time.monotonic) -> JSO
         return text
     program = parse_template(text)
     if program.single is None:
-        return _sized(Evaluator(context, clock, {}).text(program.body))
+        return sized(Evaluator(context, clock, {}).text(program.body))
     return Evaluator(context, clock, {}).value(program.single)
 
 
@@ -49,7 +49,7 @@ def render_text(text: str, context: Context, *, clock: Clock = time.monotonic) -
     """A string with its templates replaced by the text of their values."""
     if not has_template(text):
         return text
-    return _sized(Evaluator(context, clock, {}).text(parse_template(text).body))
+    return sized(Evaluator(context, clock, {}).text(parse_template(text).body))
 
 
 def render_script(
@@ -58,12 +58,13 @@ def render_script(
     """A script in which each interpolation is a reference, and the environment with the values: none becomes code."""
     if not has_template(text):
         return text, {}
-    values = _Values(shell)
+    values = ScriptValues(shell)
     script = Evaluator(context, clock, {}, values.reference).text(parse_template(text).body)
-    return _sized(script), {name: value for value, name in values.names.items()}
+    return sized(script), {name: value for value, name in values.names.items()}
 
 
-def _sized(text: str) -> str:
+def sized(text: str) -> str:
+    """The text, if it is within the bounds."""
     try:
         size = len(text.encode())
     except UnicodeEncodeError:
@@ -73,14 +74,14 @@ def _sized(text: str) -> str:
     return text
 
 
-class _Values:
-    """The values that a script refers to, each under one name."""
+class ScriptValues:
+    """The values that a script refers to, each under one name. Where there are `literals`, they are what Python gets instead."""
 
-    def __init__(self, shell: str | tuple[str, ...]) -> None:
+    def __init__(self, shell: str | tuple[str, ...], *, literals: bool = True) -> None:
         self.names: dict[str, str] = {}
         self._size = 0
         self._refer = _REFERENCES.get(shell, "${{{}}}".format) if isinstance(shell, str) else "${{{}}}".format
-        self._literal = shell == "python"
+        self._literal = literals and shell == "python"
 
     def reference(self, value: JSON) -> str:
         """What stands in the script for a value."""
@@ -108,7 +109,10 @@ class _Values:
         room(self._size)
 
 
-_REFERENCES: Final[Mapping[str, Callable[[str], str]]] = {"pwsh": "${{env:{}}}".format}
+_REFERENCES: Final[Mapping[str, Callable[[str], str]]] = {
+    "pwsh": "${{env:{}}}".format,
+    "python": "__import__('os').environ['{}']".format,
+}
 
 
 def _python_literal(text: str) -> str:

@@ -58,6 +58,9 @@ class Sink(Protocol):
     def throttles(self, *sources: Pausable) -> None:
         """Name the sources that are paused while whoever reads the output can not keep up."""
 
+    def hide(self, text: str) -> str:
+        """Give a text without secrets: before it is shortened, or shown to anybody."""
+
     def silent_s(self) -> float:
         """How long nothing was put, in seconds."""
 

@@ -3,7 +3,7 @@
 import json
 import math
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NoReturn
 
 from dagnats.core.pipeline import JSON
@@ -19,8 +19,10 @@ class OutputError(Exception):
     """The file can not be used; the text names the line."""
 
 
-def parse_outputs(content: bytes, declared: Mapping[str, Mapping[str, Any]]) -> dict[str, JSON]:
-    """Read the file's content and give each value the declared type. Raises OutputError."""
+def parse_outputs(
+    content: bytes, declared: Mapping[str, Mapping[str, Any]], hide: Callable[[str], str] = str
+) -> dict[str, JSON]:
+    """Read the file's content and give each value the declared type. Raises OutputError, whose text shows only what `hide` leaves."""
     if len(content) > OUTPUTS_MAX_BYTES:
         raise OutputError(
             f"the outputs are {len(content):,} bytes; at most {OUTPUTS_MAX_BYTES:,} are allowed: write large results to a file"
@@ -31,10 +33,10 @@ def parse_outputs(content: bytes, declared: Mapping[str, Mapping[str, Any]]) -> 
         line = content.count(b"\n", 0, error.start) + 1
         raise OutputError(f"$DAGNATS_OUTPUT line {line}: not UTF-8") from error
     outputs: dict[str, JSON] = {}
-    for number, name, value in _entries(text):
+    for number, name, value in _entries(text, hide):
         if name in outputs:
             raise OutputError(f"$DAGNATS_OUTPUT line {number}: output `{name}` is set twice")
-        outputs[name] = _typed(number, name, value, str(declared.get(name, {}).get("type", "string")))
+        outputs[name] = _typed(number, name, value, str(declared.get(name, {}).get("type", "string")), hide)
     missing = [name for name, spec in declared.items() if spec.get("required") and name not in outputs]
     if missing:
         names = ", ".join(f"`{name}`" for name in missing)
@@ -42,7 +44,7 @@ def parse_outputs(content: bytes, declared: Mapping[str, Mapping[str, Any]]) -> 
     return outputs
 
 
-def _entries(text: str) -> Iterator[tuple[int, str, str]]:
+def _entries(text: str, hide: Callable[[str], str]) -> Iterator[tuple[int, str, str]]:
     """Give line number, name and text of each entry."""
     lines = text.split("\n")
     numbers = iter(range(len(lines)))
@@ -67,12 +69,16 @@ def _entries(text: str) -> Iterator[tuple[int, str, str]]:
                 )
             yield at + 1, match.group(), "\n".join(block)
         else:
-            shown = line if len(line) <= _SHOWN else line[:_SHOWN] + "…"
-            raise OutputError(f"$DAGNATS_OUTPUT line {at + 1}: expected `name=value` or `name<<END`, got {shown!r}")
+            shown = _shown(line, hide)
+            raise OutputError(f"$DAGNATS_OUTPUT line {at + 1}: expected `name=value` or `name<<END`, got {shown}")
 
 
-def _typed(number: int, name: str, value: str, kind: str) -> JSON:
-    shown = value if len(value) <= _SHOWN else value[:_SHOWN] + "…"
+def _shown(text: str, hide: Callable[[str], str]) -> str:
+    text = hide(text)
+    return repr(text if len(text) <= _SHOWN else text[:_SHOWN] + "…")
+
+
+def _typed(number: int, name: str, value: str, kind: str, hide: Callable[[str], str]) -> JSON:
     try:
         match kind:
             case "integer":
@@ -87,7 +93,7 @@ def _typed(number: int, name: str, value: str, kind: str) -> JSON:
                 return value
     except (ValueError, KeyError, RecursionError) as error:
         raise OutputError(
-            f"$DAGNATS_OUTPUT line {number}: output `{name}` is declared as {kind}, got {shown!r}"
+            f"$DAGNATS_OUTPUT line {number}: output `{name}` is declared as {kind}, got {_shown(value, hide)}"
         ) from error
 
 

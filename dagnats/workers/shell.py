@@ -3,15 +3,20 @@
 import asyncio
 import os
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from dagnats.bus.tasks import Task
 from dagnats.core.events import Reason
+from dagnats.core.pipeline import JSON
+from dagnats.core.text import token
 from dagnats.pipes import Stream, drain
 from dagnats.process import DEFAULT_LADDER, KILL_LADDER, Exit, Guardian, GuardianDied, Process, SpawnError
 from dagnats.workers.action import Ended, Failure, Sink, Stop
 from dagnats.workers.outputs import OUTPUTS_MAX_BYTES, OutputError, parse_outputs
+
+_Declared = Mapping[str, Mapping[str, Any]]
 
 _PWSH_HEAD = "$ErrorActionPreference = 'Stop'\n"
 _PWSH_TAIL = "\nif (Test-Path -LiteralPath variable:LASTEXITCODE) { exit $LASTEXITCODE }\n"
@@ -37,7 +42,7 @@ class _Files:
     """The files of one attempt: its script and what it writes for the engine. 0600, in a 0700 directory, gone with the attempt."""
 
     def __init__(self, directory: Path, task: Task) -> None:
-        name = f"{directory}/{task.step}.{task.attempt}"
+        name = f"{directory}/{token(task.step)}.{task.attempt}"
         self.output = f"{name}.outputs"
         self.script: str | None = None
         if task.script is not None:
@@ -143,7 +148,9 @@ class ShellAction:
         held = await drain(process, streams)
         left = await process.finish()
         note = "a background process still held the output; it was stopped" if held and left else ""
-        return self._ended(task, files, exit_, watchdog, note)
+        return self._ended(
+            task, exit_, watchdog, note, lambda declared: parse_outputs(files.read_outputs(), declared, sink.hide)
+        )
 
     def _argv(self, task: Task, files: _Files) -> list[str]:
         if task.argv is not None:
@@ -151,7 +158,9 @@ class ShellAction:
         argv = shell_argv(task.shell, has_bash=self._has_bash)
         return [part.replace("{0}", str(files.script)) for part in argv]
 
-    def _ended(self, task: Task, files: _Files, exit_: Exit, watchdog: _Watchdog, note: str) -> Ended:
+    def _ended(
+        self, task: Task, exit_: Exit, watchdog: _Watchdog, note: str, read: Callable[[_Declared], dict[str, JSON]]
+    ) -> Ended:
         if watchdog.stopped:
             return Ended(stopped=True, note=note)
         outputs, problem = {}, None
@@ -161,7 +170,7 @@ class ShellAction:
                 if exit_.code == 0
                 else {name: {**spec, "required": False} for name, spec in task.outputs.items()}
             )
-            outputs = parse_outputs(files.read_outputs(), required)
+            outputs = read(required)
         except OutputError as error:
             problem = Failure(Reason.OUTPUT, str(error), exit_.code)
         if watchdog.cause is not None:

@@ -2,11 +2,14 @@
 
 import asyncio
 from collections import deque
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from dagnats.bus.output import OutputStream, subject_of
 from dagnats.bus.tasks import Task
 from dagnats.workers.action import Pausable
+
+if TYPE_CHECKING:
+    from dagnats.workers.mask import MaskedStream, Masker
 
 FLUSH_BYTES = 32 << 10
 FLUSH_S = 0.05
@@ -26,10 +29,16 @@ class Watcher(Protocol):
 
 
 class OutputSink:
-    """The output of one attempt."""
+    """The output of one attempt, without the secrets that its `masker` knows."""
 
-    def __init__(self, task: Task, stream: OutputStream, watcher: Watcher | None) -> None:
+    def __init__(
+        self, task: Task, stream: OutputStream, watcher: Watcher | None, masker: "Masker | None" = None
+    ) -> None:
         self._task = task
+        self._masker = masker
+        self._masked: dict[str, MaskedStream] = (
+            {} if masker is None else {"out": masker.stream(), "err": masker.stream()}
+        )
         self._stream = stream
         self._subject = subject_of(task.run, task.step, task.attempt)
         self._watcher = watcher
@@ -46,6 +55,17 @@ class OutputSink:
     def put(self, stream: str, chunk: bytes) -> None:
         """Take bytes of "out" or "err"."""
         self._last = self._loop.time()
+        if self._masked:
+            chunk = self._masked[stream].feed(chunk)
+        self._hold(stream, chunk)
+
+    def hide(self, text: str) -> str:
+        """Give a text without secrets."""
+        return text if self._masker is None else self._masker.text(text)
+
+    def _hold(self, stream: str, chunk: bytes) -> None:
+        if not chunk:
+            return
         self._held.append((stream, chunk))
         self._held_bytes += len(chunk)
         if self._held_bytes >= FLUSH_BYTES:
@@ -67,6 +87,8 @@ class OutputSink:
 
     async def finish(self) -> int:
         """Pass on what is left, and give how many bytes of the attempt were not stored."""
+        for name, masked in self._masked.items():
+            self._hold(name, masked.end())
         if self._pump is not None:
             await self._pump
         await self._write_held()

@@ -5,6 +5,7 @@ import errno
 import secrets
 import time
 from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
 
 from dagnats.bus.link import Link
 from dagnats.bus.output import OutputStream
@@ -16,6 +17,9 @@ from dagnats.core.events import Reason
 from dagnats.errors import DiskFullError
 from dagnats.workers.action import Action, Ended, Failure, Stop
 from dagnats.workers.sink import OutputSink, Watcher
+
+if TYPE_CHECKING:
+    from dagnats.workers.vault import Vault
 
 Key = tuple[str, str, int]
 
@@ -40,6 +44,7 @@ class Worker:
         *,
         ack_wait_s: float = ACK_WAIT_S,
         on_crash: Callable[[BaseException], None] | None = None,
+        vault: "Vault | None" = None,
     ) -> None:
         self.name = f"worker-{secrets.token_hex(4)}"
         self._link = link
@@ -49,6 +54,7 @@ class Worker:
         self._watcher = watcher
         self._hold_every_s = ack_wait_s / 3
         self._on_crash = on_crash
+        self._vault = vault
         self._stream = OutputStream(link)
         self._puller = Puller(link, self._take)
         self._jobs: dict[Key, _Job] = {}
@@ -137,13 +143,21 @@ class Worker:
         del self._jobs[key]
 
     async def _attempt(self, task: Task, stop: Stop) -> Report:
-        sink = OutputSink(task, self._stream, self._watcher)
+        unsealed = self._vault.unseal(task) if self._vault is not None else None
+        sink = OutputSink(task, self._stream, self._watcher, unsealed.masker if unsealed is not None else None)
         try:
-            ended = Ended(stopped=True) if stop.ordered else await self._actions[task.kind].run(task, sink, stop)
+            if stop.ordered:
+                ended = Ended(stopped=True)
+            elif unsealed is None:
+                ended = await self._actions[task.kind].run(task, sink, stop)
+            else:
+                ended = unsealed.failed or await self._actions[task.kind].run(unsealed.task, sink, stop)
         except Exception as error:  # noqa: BLE001 - whatever breaks around a step must end it, not hang the run
             if isinstance(error, OSError) and error.errno == errno.ENOSPC and self._on_crash is not None:
                 self._on_crash(DiskFullError(f"disk full: {error.filename or 'no space for a step'}; free some space"))
             ended = Ended(Failure(Reason.ENGINE, f"the worker failed: {type(error).__name__}: {error}"))
+        if unsealed is not None:
+            ended = unsealed.hidden(ended)
         if ended.note:
             sink.put("err", f"dagnats: {ended.note}\n".encode())
         dropped = await sink.finish()

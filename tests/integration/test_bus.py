@@ -12,13 +12,13 @@ from dagnats.bus.journal import COMMIT_MAX_BYTES, Journal, last_commit_id
 from dagnats.bus.link import Link
 from dagnats.bus.server import Address, Server
 from dagnats.bus.topology import set_up
-from dagnats.core.events import Reason, RunFinished, RunStarted, StepFailed, StepScheduled, StepStarted
+from dagnats.core.events import CancelledBy, Reason, RunFinished, RunStarted, StepFailed, StepScheduled, StepStarted
 from dagnats.core.pipeline import Pipeline, Step
 from dagnats.core.state import fold
 from dagnats.definition import load
 from dagnats.dispatch import Dispatch
 from dagnats.engine import Engine
-from dagnats.errors import JournalError, RunLostError
+from dagnats.errors import DiskFullError, JournalError, RunLostError
 from dagnats.process import Guardian
 from dagnats.workers.kinds import actions
 from dagnats.workers.worker import Worker
@@ -308,3 +308,23 @@ async def worker(bus, directory, name, ack_wait_s, watcher=None):
     started_worker = Worker(await bus.link(), actions(bus.guardian, scratch), 1, watcher, ack_wait_s=ack_wait_s)
     await started_worker.start()
     return started_worker
+
+
+def test_an_engine_that_was_told_of_a_failure_around_it_decides_nothing_more(tmp_path):
+    """The exit code says that the run broke; its journal must not say that it ended."""
+
+    async def work(bus):
+        told = Told()
+        link = await bus.link()
+        engine = Engine(link, Dispatch({}, {}), told, started(tmp_path))
+        running = asyncio.create_task(engine.run())
+        await told.event(StepScheduled)
+        engine.crash(DiskFullError("disk full: there"))
+        engine.cancel(CancelledBy.SIGNAL, "received SIGINT", force=True)
+        with pytest.raises(DiskFullError):
+            await running
+        await link.settled()
+        assert [event for commit in await stored(link) for event in commit] == told.all
+        assert not isinstance(told.all[-1], RunFinished)
+
+    on_bus(tmp_path, work)

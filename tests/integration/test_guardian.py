@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from running import Running, escape, gone, guarded
+from running_processes import Running, escape, gone, guarded
 
 from dagnats import proctree
 from dagnats.process import Exit, Guardian, GuardianDied

@@ -6,7 +6,7 @@ import os
 import sys
 import time
 
-from running import Running, guarded
+from running_processes import Running, guarded
 
 from dagnats.pipes import IDLE_S, Stream, drain
 from dagnats.process import Exit

@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
-from running import Running, gone, guarded
+from running_processes import Running, gone, guarded
 
 from dagnats.pipes import capture
 from dagnats.process import KILL_LADDER, Exit, Guardian, SpawnError

@@ -165,3 +165,27 @@ def test_an_events_file_that_can_not_be_written_is_refused(tmp_path):
     assert "absent/events.jsonl" in result.text
     assert "Traceback" not in result.text
     assert "hello from" not in result.text
+    assert [path.name for path in tmp_path.iterdir()] == ["pipeline.yaml"]
+
+
+def test_a_run_that_is_refused_leaves_what_others_made(tmp_path):
+    write_pipeline(tmp_path, HELLO)
+    state = tmp_path / ".dagnats"
+    state.mkdir()
+    assert dagnats(["run", "pipeline.yaml", "--events", "absent/events.jsonl"], tmp_path).code == 2
+    assert list((state / "runs").iterdir()) == [], "the directory is somebody's"
+    assert dagnats(["run", "pipeline.yaml"], tmp_path).code == 0
+    kept = run_directory(tmp_path)
+    assert dagnats(["run", "pipeline.yaml", "--events", "absent/events.jsonl"], tmp_path).code == 2
+    assert run_directory(tmp_path) == kept
+
+
+def test_a_run_that_is_refused_takes_nothing_from_one_that_goes_on(tmp_path):
+    write_pipeline(tmp_path, WAITS)
+    with Running(tmp_path) as run:
+        run.wait_for("waits here")
+        assert dagnats(["run", "pipeline.yaml", "--events", "absent/events.jsonl"], tmp_path).code == 2
+        (tmp_path / "go").touch()
+        assert run.end().code == 0
+    assert (tmp_path / ".dagnats" / ".gitignore").exists()
+    check_journal(tmp_path)

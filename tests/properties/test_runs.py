@@ -1,6 +1,7 @@
 """Whatever the plan and whatever its workers do: a run ends, keeps its bounds, and is what its journal says."""
 
 import random
+from copy import deepcopy
 from dataclasses import fields, replace
 from typing import Any
 
@@ -21,11 +22,12 @@ from dagnats.core.events import (
     StepScheduled,
     StepStarted,
 )
-from dagnats.core.pipeline import Pipeline, Retry, Step
+from dagnats.core.pipeline import FanOut, Pipeline, Retry, Step
 from dagnats.core.state import TERMINAL, IllegalEventError, RunState, Status, StepState, fold
 from dagnats.dispatch import Dispatch
 
-TICKS_MAX = 5_000
+TICKS_MAX = 20_000
+OPEN = {Status.QUEUED, Status.RUNNING, Status.WAITING}
 CONDITIONS = (None, None, None, None, "success()", "failure()", "always()", "cancelled()", "false", "1 / 0 == 1")
 REASONS = (Reason.EXIT, Reason.TIMEOUT, Reason.SIGNAL, Reason.OUTPUT, Reason.SPAWN, Reason.ENGINE)
 
@@ -39,12 +41,33 @@ RETRIES = st.builds(
 )
 
 
+FAN_OUTS = st.one_of(
+    st.none(),
+    st.none(),
+    st.none(),
+    st.builds(
+        FanOut,
+        items=st.lists(st.sampled_from(["a", "b", 1, True, {"k": 1}]), max_size=5),
+        max_parallel=st.sampled_from([None, None, 1, 2]),
+        fail_fast=st.booleans(),
+    ),
+    st.builds(
+        FanOut,
+        axes=st.sampled_from([{"n": (1, 2, 3)}, {"n": (1, 2), "os": ("x", "y")}, {"n": (1,)}]),
+        include=st.sampled_from([(), ({"n": 9},), ({"more": True},)]),
+        exclude=st.sampled_from([(), ({"n": 2},)]),
+        max_parallel=st.sampled_from([None, None, 1, 2]),
+        fail_fast=st.booleans(),
+    ),
+)
+
+
 @st.composite
 def step_lists(draw: st.DrawFn, prefix: str, least: int, most: int) -> tuple[Step, ...]:
     """Give steps of which each needs some of those before it."""
     steps: list[Step] = []
     for number in range(draw(st.integers(least, most))):
-        before = [step.id for step in steps]
+        before = [step.id for step in steps if step.handles is None]
         needs = draw(st.lists(st.sampled_from(before), max_size=3, unique=True)) if before else []
         condition = draw(st.sampled_from(CONDITIONS))
         asks = condition is not None and condition.endswith("()")
@@ -57,8 +80,15 @@ def step_lists(draw: st.DrawFn, prefix: str, least: int, most: int) -> tuple[Ste
                 run="true",
                 retry=draw(RETRIES),
                 allow_failure=draw(st.sampled_from([False, False, False, True])),
+                fan_out=draw(FAN_OUTS),
+                each_condition=condition is not None and draw(st.booleans()),
+                mutex=draw(st.sampled_from([None, None, None, "one", "two"])),
             )
         )
+        if draw(st.sampled_from([False, False, False, True])):
+            steps.append(
+                Step(id=f"{prefix}{number}h", needs=(f"{prefix}{number}",), run="true", handles=f"{prefix}{number}")
+            )
     return tuple(steps)
 
 
@@ -206,19 +236,31 @@ class World:
 
     def _bounds(self) -> None:
         statuses = {id_: step.status for id_, step in self.state.steps.items()}
-        running = {id_ for id_, status in statuses.items() if status is Status.RUNNING}
+        steps = self.state.steps
+        running = {id_ for id_, status in statuses.items() if status is Status.RUNNING and not steps[id_].expands}
         assert running == set(self.state.running)
         assert len(running) <= self.state.started.max_parallel
         assert self.state.queued == sum(status is Status.QUEUED for status in statuses.values())
+        self._bounds_of_instances()
         for id_, before in self.ended.items():
             assert fields_of(self.state.steps[id_]) == before, "a step that ended does not change"
         for id_, status in statuses.items():
             if status in TERMINAL and id_ not in self.ended:
                 self.ended[id_] = fields_of(self.state.steps[id_])
 
+    def _bounds_of_instances(self) -> None:
+        open_ = [step for step in self.state.steps.values() if step.status in OPEN and step.instances is None]
+        held = [step.step.mutex for step in open_ if step.step.mutex is not None]
+        assert len(held) == len(set(held)), "of the steps of a mutex one at a time is on its way"
+        for step in self.state.steps.values():
+            bound = step.step.fan_out.max_parallel if step.instances is not None else None
+            if bound is not None and not step.instances.cancelled and self.state.cancel is None:
+                assert sum(one.parent == step.step.id for one in open_) <= bound
+
 
 def fields_of(step: StepState) -> dict[str, Any]:
-    return {field.name: getattr(step, field.name) for field in fields(step)}
+    found = {field.name: getattr(step, field.name) for field in fields(step)}
+    return found | {"instances": deepcopy(step.instances)}
 
 
 def everything(state: RunState) -> dict[str, Any]:
@@ -227,6 +269,8 @@ def everything(state: RunState) -> dict[str, Any]:
         "steps": {id_: fields_of(step) for id_, step in state.steps.items()},
         "queues": [list(state.ready), list(state.retries), list(state.dispatched), list(state.running)],
         "doomed": list(state.doomed),
+        "mutexes": {name: list(line) for name, line in state.mutexes.items()},
+        "fan-outs": [list(state.expanded), list(state.failing), state.instance_count],
         "counts": [state.queued, state.open_steps, state.open_final_steps],
         "ends": [state.any_failed, state.cancel, state.forced, state.finished, state.outcome],
         "place": [state.run, state.seq, state.at],

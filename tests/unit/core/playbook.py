@@ -14,6 +14,7 @@ from dagnats.core.events import (
     RunStarted,
     StepBlocked,
     StepCancelled,
+    StepExpanded,
     StepFailed,
     StepScheduled,
     StepSkipped,
@@ -29,6 +30,7 @@ VERBS = {
     StepStarted: "start",
     StepSucceeded: "succeed",
     StepFailed: "fail",
+    StepExpanded: "expand",
     StepSkipped: "skip",
     StepBlocked: "block",
     StepCancelled: "cancel",
@@ -64,6 +66,9 @@ class Answers:
         if asked.condition == "broken":
             raise EvaluationError(f"steps.{asked.id}.if: no such name")
         return all(words[word] for word in str(asked.condition).split(" and "))
+
+    def items(self, state: RunState, asked: Step) -> list[Any]:
+        return asked.fan_out.items
 
     def outputs(self, state: RunState) -> tuple[Mapping[str, Any], Mapping[str, str]]:
         return {id_: dict(each.outputs) for id_, each in state.steps.items() if each.outputs}, {}
@@ -153,6 +158,8 @@ def line(event: AnyEvent) -> str:  # noqa: PLR0911 - one line an event
     match event:
         case RunFinished():
             return f"finish {event.outcome}"
+        case CancelRequested(step=str(id_)):
+            return f"cancel instances of {id_} by {event.by}"
         case CancelRequested():
             return f"cancel run by {event.by}"
         case StepScheduled(not_before=float(at)):

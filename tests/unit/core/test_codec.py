@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from dagnats.core import events
 from dagnats.core.codec import commit_hash, decode_commit, encode_commit, event_record, plan_from, plan_record
 from dagnats.core.events import AnyEvent, CancelledBy, Outcome, Reason
-from dagnats.core.pipeline import EnvFile, Output, Param, Pipeline, Retry, Step
+from dagnats.core.pipeline import EnvFile, FanOut, Output, Param, Pipeline, Retry, Step
 from dagnats.errors import JournalError
 
 PLAN = Pipeline(name="p", file="p.yaml", steps=(Step(id="a", run="true"),))
@@ -44,10 +44,11 @@ FULL: list[AnyEvent] = [
         output_bytes=1,
         dropped_bytes=2,
     ),
+    events.StepExpanded(seq=6, at=2.0, step="a", items=("x", {"k": [1]}, None)),
     events.StepSkipped(seq=6, at=2.0, step="a", condition="false"),
     events.StepBlocked(seq=7, at=2.0, step="a", by=("b", "c")),
     events.StepCancelled(seq=8, at=2.0, step="a", attempt=2, output_bytes=3, dropped_bytes=4),
-    events.CancelRequested(seq=9, at=2.0, by=CancelledBy.SIGNAL, why="SIGINT", signal=2, force=True),
+    events.CancelRequested(seq=9, at=2.0, by=CancelledBy.SIGNAL, why="SIGINT", signal=2, force=True, step="a"),
     events.RunFinished(seq=10, at=2.0, outcome=Outcome.TIMED_OUT, outputs={"o": 1.5}, notes={"p": "why"}),
 ]
 BARE: list[AnyEvent] = [
@@ -55,6 +56,8 @@ BARE: list[AnyEvent] = [
     events.StepScheduled(seq=2, at=2.0, step="a", attempt=1),
     events.StepSucceeded(seq=3, at=2.0, step="a", attempt=1),
     events.StepFailed(seq=4, at=2.0, step="a", attempt=0, reason=Reason.EXIT, message=""),
+    events.StepExpanded(seq=5, at=2.0, step="a"),
+    events.StepExpanded(seq=5, at=2.0, step="a", items=()),
     events.StepBlocked(seq=5, at=2.0, step="a", by=()),
     events.StepCancelled(seq=6, at=2.0, step="a", attempt=0),
     events.CancelRequested(seq=7, at=2.0, by=CancelledBy.FAIL_FAST, why=""),
@@ -183,6 +186,16 @@ RETRIES = st.builds(
     jitter=st.booleans(),
     on=st.none() | st.lists(st.integers(0, 255) | st.sampled_from(["timeout", "lost"]), max_size=3).map(tuple),
 )
+FAN_OUTS = st.builds(
+    FanOut,
+    axes=st.dictionaries(NAMES, st.lists(JSONS, max_size=3).map(tuple), max_size=2),
+    include=st.lists(st.dictionaries(NAMES, JSONS, max_size=2), max_size=2).map(tuple),
+    exclude=st.lists(st.dictionaries(NAMES, JSONS, max_size=2), max_size=2).map(tuple),
+    items=st.none() | TEXT | st.lists(JSONS, max_size=3),
+    name=NAMES,
+    max_parallel=st.none() | st.integers(1, 99),
+    fail_fast=st.booleans(),
+)
 STEPS = st.builds(
     Step,
     id=NAMES,
@@ -203,6 +216,10 @@ STEPS = st.builds(
         NAMES, st.builds(Output, st.sampled_from(["string", "integer", "json"]), st.booleans()), max_size=2
     ),
     line=st.integers(0, 99),
+    fan_out=st.none() | FAN_OUTS,
+    each_condition=st.booleans(),
+    mutex=st.none() | NAMES,
+    handles=st.none() | NAMES,
 )
 PARAMS = st.builds(
     Param,

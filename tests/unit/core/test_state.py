@@ -10,7 +10,7 @@ from playbook import Playbook, moved, plan, step
 from dagnats.core import events
 from dagnats.core.decide import Failed, admit
 from dagnats.core.events import Event, Reason
-from dagnats.core.pipeline import Retry
+from dagnats.core.pipeline import FanOut, Retry
 from dagnats.core.state import TERMINAL, TRANSITIONS, IllegalEventError, Status, fold
 from dagnats.errors import JournalError
 
@@ -19,6 +19,7 @@ FIELDS: dict[type[Event], dict[str, Any]] = {
     events.StepStarted: {"attempt": 1, "worker": "w1"},
     events.StepSucceeded: {"attempt": 1},
     events.StepFailed: {"attempt": 1, "reason": Reason.EXIT, "message": "ended with 1"},
+    events.StepExpanded: {"items": ("a",)},
     events.StepSkipped: {"condition": "false"},
     events.StepBlocked: {"by": ("before",)},
     events.StepCancelled: {"attempt": 1},
@@ -148,6 +149,8 @@ FAILURES = [
 OPEN = (Status.QUEUED, Status.RUNNING, Status.WAITING)
 CASES: list[tuple[Status, type[Event], Status, dict[str, Any], dict[str, Any]]] = [
     (Status.PENDING, events.StepScheduled, Status.QUEUED, {"attempt": 1}, {}),
+    (Status.PENDING, events.StepExpanded, Status.RUNNING, {"items": ("a", "b")}, {"fan_out": FanOut(items=["a", "b"])}),
+    (Status.PENDING, events.StepExpanded, Status.SUCCEEDED, {"items": ()}, {"fan_out": FanOut(items=[])}),
     (Status.PENDING, events.StepSkipped, Status.SKIPPED, FIELDS[events.StepSkipped], {}),
     (Status.PENDING, events.StepBlocked, Status.BLOCKED, FIELDS[events.StepBlocked], {}),
     (Status.PENDING, events.StepCancelled, Status.CANCELLED, {"attempt": 0}, {}),

@@ -122,6 +122,30 @@ def test_long_line_is_broken_and_nothing_of_it_is_lost(screen: Screen):
     assert b"".join(line.removeprefix(b"a         | ") for line in lines) == piece * 20 + b"end"
 
 
+def test_newline_that_comes_after_its_long_line_was_broken_is_no_line_of_its_own(screen: Screen):
+    long = b"x" * (LINE_MAX_BYTES + 1)
+    prefix = b"a         | "
+    for chunk in (long, b"\n", b"\n", long, b"\nnext\n", long, b"rest\n", b"\n"):
+        screen.reporter.output("a", 1, "out", chunk)
+    lines = screen.shown()[0].splitlines()
+    assert lines == [prefix + line for line in (long, b"", long, b"next", long, b"rest", b"")]
+
+
+def test_broken_line_of_one_stream_or_attempt_takes_no_newline_of_another(screen: Screen):
+    long = b"x" * (LINE_MAX_BYTES + 1)
+    screen.reporter.output("a", 1, "out", long)
+    screen.reporter.output("a", 1, "err", b"\n")
+    screen.reporter.events(
+        [
+            events.StepFailed(seq=6, at=2.0, step="a", attempt=1, reason=Reason.EXIT, message="exit code 1"),
+            events.StepScheduled(seq=7, at=2.0, step="a", attempt=2),
+            events.StepStarted(seq=8, at=2.0, step="a", attempt=2, worker="w"),
+        ]
+    )
+    screen.reporter.output("a", 2, "out", b"\n")
+    assert screen.shown()[0].splitlines() == [b"a         | " + line for line in (long, b"", b"")]
+
+
 def test_bytes_that_are_no_text_pass_unchanged(screen: Screen):
     screen.reporter.output("a", 1, "out", b"\xff\x00\xc3\n")
     assert screen.shown()[0] == b"a         | \xff\x00\xc3\n"

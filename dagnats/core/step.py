@@ -1,0 +1,62 @@
+"""What a run knows of one step."""
+
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from dagnats.core.events import StepFailed
+from dagnats.core.pipeline import JSON, Step
+from dagnats.core.status import Status
+
+
+@dataclass(slots=True)
+class Instances:
+    """The instances of a step that fans out: their ids in order, which of them wait for a place of its own bound, how many are open, and ended badly."""
+
+    ids: tuple[str, ...]
+    held: deque[str]
+    open: int
+    active: int = 0
+    bad: int = 0
+    cancelled: bool = False
+
+
+@dataclass(slots=True)
+class StepState:
+    """What the events so far say of one step, or of one instance.
+
+    `culprit` is the first step, it or one before it, that did not end well, and `failed` is true when it or anything before it failed.
+    Both pass from a step to its dependents: they answer `success()` and `failure()`. An instance has a `parent`, a `label` and its `value`: the
+    cell of a matrix, or the item of a list.
+    """
+
+    step: Step
+    final: bool
+    open_needs: int
+    status: Status = Status.PENDING
+    attempt: int = 0
+    not_before: float | None = None
+    worker: str | None = None
+    outputs: Mapping[str, JSON] = field(default_factory=dict)
+    exit_code: int | None = None
+    culprit: str | None = None
+    failed: bool = False
+    failure: StepFailed | None = None
+    blocked_by: tuple[str, ...] = ()
+    first_started_at: float | None = None
+    started_at: float | None = None
+    ended_at: float | None = None
+    parent: str | None = None
+    label: str = ""
+    value: JSON = None
+    instances: Instances | None = None
+
+    @property
+    def tainted(self) -> bool:
+        """Whether it or anything before it did not end well."""
+        return self.culprit is not None
+
+    @property
+    def expands(self) -> bool:
+        """Whether it has instances, or will have."""
+        return self.step.fan_out is not None

@@ -1,0 +1,106 @@
+"""The secrets of a run: in memory only, given to a step at the last moment, and taken out of all that it says."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+
+from dagnats.bus.tasks import Task
+from dagnats.core.events import Reason
+from dagnats.core.pipeline import JSON
+from dagnats.errors import UsageError
+from dagnats.workers.action import Ended, Failure
+from dagnats.workers.forms import VALUE_MIN, is_short
+from dagnats.workers.mask import Masker
+
+_RECORDED_MIN = 8  # characters; a shorter one may stand in a parameter by chance
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Unsealed:
+    """A task with its secrets in its environment; it must not leave the worker. `masker` knows all secrets; `failed` says that it can not be run."""
+
+    task: Task
+    masker: Masker
+    failed: Ended | None = None
+    note: str = ""
+
+    def hidden(self, ended: Ended) -> Ended:
+        """Give an end without secrets: in what is said of a failure, and in the outputs."""
+        outputs = {name: self.masker.value(value) for name, value in ended.outputs.items()}
+        touched = [f"`{name}`" for name, value in ended.outputs.items() if outputs[name] != value]
+        plural = len(touched) > 1
+        notes = [
+            self.masker.text(ended.note),
+            self.note,
+            f"output{'s' * plural} {', '.join(touched)} held a secret, which is replaced by ***: outputs are recorded"
+            if touched
+            else "",
+        ]
+        failure = ended.failure
+        if failure is not None:
+            failure = replace(failure, message=self.masker.text(failure.message))
+        return replace(ended, outputs=outputs, failure=failure, note="; ".join(filter(None, notes)))
+
+
+class Vault:
+    """Names and values, which nothing shows by accident; `masker` takes them out of a text."""
+
+    def __init__(self, values: Mapping[str, str]) -> None:
+        self._values = dict(values)
+        self._known = frozenset(self._values.values())
+        self.masker = Masker(self._known)
+
+    def __repr__(self) -> str:
+        return f"<Vault of {', '.join(self._values)}>"
+
+    @property
+    def unmasked(self) -> list[str]:
+        """Names of those that are too short to be masked."""
+        return [name for name, value in self._values.items() if is_short(value)]
+
+    def refuse_recorded(self, params: Mapping[str, JSON], env: Mapping[str, str]) -> None:
+        """Refuse a run whose parameters or recorded variables hold a secret. Raises UsageError."""
+        for what, recorded in (("param", params), ("variable", env)):
+            for name, value in recorded.items():
+                secret = self._found_in(str(value))
+                if secret is not None:
+                    raise UsageError(
+                        f"{what} `{name}` holds the value of secret `{secret}`, and would be recorded: "
+                        f"use `secrets.{secret}` where it is needed; nothing was started"
+                    )
+
+    def _found_in(self, text: str) -> str | None:
+        for name, value in self._values.items():
+            if len(value) >= _RECORDED_MIN and value in text:
+                return name
+        return None
+
+    def unseal(self, task: Task) -> Unsealed:
+        """Give the task with what mentions secrets rendered."""
+        if not task.secret_env and not task.secret_script:
+            return Unsealed(task, self.masker)
+        from dagnats import template  # noqa: PLC0415 - measured: 60 ms that a run without templates does not pay
+
+        context = {**task.context, "secrets": self._values}
+        env, script, made, where = dict(task.env), task.script, set[str](), "run"
+        try:
+            if task.secret_script and script is not None:
+                shell = task.shell if isinstance(task.shell, str) else tuple(task.shell)
+                script, values, made = template.render_secret_script(script, context, shell)
+                env |= values
+            for name, text in task.secret_env.items():
+                where = f"env.{name}"
+                env[name], more = template.render_secret_text(text, context)
+                made |= more
+        except template.TemplateError as error:
+            return Unsealed(task, self.masker, Ended(Failure(Reason.TEMPLATE, f"{where}: {error}")))
+        masker = self._masker_of(made)
+        short = any(map(is_short, made - set(self._values.values())))
+        note = f"a value made of a secret has fewer than {VALUE_MIN} characters; it is not masked" if short else ""
+        return Unsealed(replace(task, env=env, script=script), masker, note=note)
+
+    def _masker_of(self, made: Iterable[str]) -> Masker:
+        """Give a masker that also knows what a step's templates have made of secrets; from now on all know it, as it may be passed on."""
+        if not self._known.issuperset(made):
+            self._known |= frozenset(made)
+            self.masker = Masker(self._known)
+        return self.masker
