@@ -8,6 +8,7 @@ from dagnats.core.fanout import INSTANCES_MAX, count
 from dagnats.core.pipeline import FanOut, Param, ParamType, Pipeline, Step
 from dagnats.core.text import has_template
 from dagnats.definition import values
+from dagnats.definition.defaults import give_defaults
 from dagnats.definition.fanout import axes_of, fan_out, own_names
 from dagnats.definition.needs import Draft, draft, draft_handlers
 from dagnats.definition.params import check_value
@@ -32,7 +33,9 @@ TYPES: dict[type, ParamType] = {
 def compile_pipeline(root: Node, file: str, lines: list[str], problems: Problems) -> Pipeline:
     """Make the plan. It is only worth something when no problem was noted."""
     params = _params(root.get("params") or NOTHING, problems)
-    main, last = draft(_mappings(root.get("steps")), _mappings(root.get("finally")), problems)
+    listed, finals = _mappings(root.get("steps")), _mappings(root.get("finally"))
+    give_defaults(root.get("defaults") or NOTHING, [*listed, *finals], problems)
+    main, last = draft(listed, finals, problems)
     variables = root.get("vars") or NOTHING
     names = Names(
         problems,
