@@ -32,10 +32,13 @@ def read(path: str) -> bytes:
     return content
 
 
-def load(path: str, text: bytes | None = None) -> Pipeline:
-    """The plan in a file, or in a text that was read elsewhere and is called `path`. Nothing of it is executed."""
+def load(path: str, text: bytes | None = None, *, strict: bool = False) -> Pipeline:
+    """The plan in a file, or in a text that was read elsewhere and is called `path`. Nothing of it is executed.
+
+    When `strict`, what is allowed and often a mistake is a problem too.
+    """
     content = read(path) if text is None else text
-    problems = Problems(path)
+    problems = Problems(path, strict=strict)
     sources = {path: content}
     plan = _compile(path, sources, problems)
     if plan is None or problems:

@@ -15,6 +15,7 @@ from dagnats.definition.params import check_value
 from dagnats.definition.patterns import PatternError, matches
 from dagnats.definition.problems import Problems, printable, quoted
 from dagnats.definition.scopes import IN_PIPELINE, Names, Scope, with_secrets
+from dagnats.definition.strict import Strict, check_graph
 from dagnats.definition.templates import TemplateCheck
 from dagnats.definition.tree import Node
 
@@ -46,10 +47,12 @@ def compile_pipeline(root: Node, file: str, lines: list[str], problems: Problems
         {step.id: step for step in last},
     )
     templates = TemplateCheck(names, lines, problems)
-    _check_values(root, variables, templates)
-    steps = _Steps(root.get("defaults") or NOTHING, draft_handlers([*main, *last], problems), templates, problems)
+    strict = Strict(names, templates, problems) if problems.strict else None
+    _check_values(root, variables, templates, strict)
+    handlers = draft_handlers([*main, *last], problems)
+    steps = _Steps(root.get("defaults") or NOTHING, handlers, templates, problems, strict)
     outputs = root.get("outputs") or NOTHING
-    return Pipeline(
+    plan = Pipeline(
         name=values.text(root.get("name")) or "",
         file=file,
         steps=steps.all(main, last=False),
@@ -67,22 +70,28 @@ def compile_pipeline(root: Node, file: str, lines: list[str], problems: Problems
         uses_git=names.uses_git,
         dotenv=values.env_files(root.get("dotenv"), problems),
     )
+    if strict is not None and not problems.errors:
+        check_graph(main, names, problems)
+    return plan
 
 
 def _mappings(node: Node | None) -> list[Node]:
     return [item for item in (node.items() if node is not None else []) if isinstance(item.value, dict)]
 
 
-def _check_values(root: Node, variables: Node, templates: TemplateCheck) -> None:
+def _check_values(root: Node, variables: Node, templates: TemplateCheck, strict: Strict | None) -> None:
     for node in (root.get("env") or NOTHING).fields().values():
         templates.value(node, Scope("`env` of the pipeline", IN_PIPELINE))
-    for place, node in enumerate(variables.fields().values()):
+    for place, (name, node) in enumerate(variables.fields().items()):
         scope = Scope("`vars`", IN_PIPELINE, until=place)
         script = node.get("sh")
         if script is not None:
             templates.script(script, "sh", scope)
         else:
             templates.value(node, scope)
+        if strict is not None:
+            strict.script(script or NOTHING, scope)
+            strict.note_var(name, node, scope)
     for node in (root.get("outputs") or NOTHING).fields().values():
         templates.value(node, Scope("`outputs` of the pipeline", run_fields=("id", "outcome"), any_step=True))
 
@@ -177,8 +186,14 @@ class _Steps:
     """Makes steps of drafts: what `defaults` gives, then what the step says."""
 
     def __init__(
-        self, defaults: Node, handlers: dict[str, list[Draft]], templates: TemplateCheck, problems: Problems
+        self,
+        defaults: Node,
+        handlers: dict[str, list[Draft]],
+        templates: TemplateCheck,
+        problems: Problems,
+        strict: Strict | None,
     ) -> None:
+        self._strict = strict
         self._defaults = defaults.fields()
         self._handlers = handlers
         self._templates = templates
@@ -218,6 +233,9 @@ class _Steps:
             condition, status = self._templates.condition(fields["if"], scope)
         each = condition is not None and self._templates.mentions(condition, scope.own)
         timeout = values.duration(fields.get("timeout"), self._problems)
+        if self._strict is not None:
+            self._strict.script(fields.get("run") or NOTHING, scope)
+            self._strict.command(fields.get("command") or NOTHING, scope)
         return Step(
             id=one.id,
             name=self._name(fields.get("name")),

@@ -2,11 +2,14 @@
 
 from bisect import bisect_left
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Literal, Protocol
 
 MAX_KEPT = 1000
 MAX_SUGGESTIONS = 100
 SHOWN_NAME = 60
+
+
+Severity = Literal["error", "warning"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +22,7 @@ class Problem:
     length: int
     message: str
     hint: str = ""
+    severity: Severity = "error"
 
 
 class Place(Protocol):
@@ -32,9 +36,11 @@ class Place(Protocol):
 class Problems:
     """The problems of one file: each is kept once, and beyond a bound they are only counted."""
 
-    def __init__(self, file: str) -> None:
+    def __init__(self, file: str, *, strict: bool = False) -> None:
         self.file = file
+        self.strict = strict
         self.total = 0
+        self.errors = 0
         self._seen: set[Problem] = set()
         self._suggestions = 0
         self._starts: list[int] = []
@@ -44,13 +50,20 @@ class Problems:
         """Note a problem at a node of the file."""
         self.add_at(place.line, place.column, place.length, message, hint)
 
-    def add_at(self, line: int, column: int, length: int, message: str, hint: str = "") -> None:
+    def warn(self, place: Place, message: str, hint: str = "") -> None:
+        """Note what is allowed and often a mistake; whoever calls has asked whether `strict` is wanted."""
+        self.add_at(place.line, place.column, place.length, message, hint, severity="warning")
+
+    def add_at(
+        self, line: int, column: int, length: int, message: str, hint: str = "", *, severity: Severity = "error"
+    ) -> None:
         """Note a problem at a position of the file; line 0 is the file as a whole."""
         file, line = self.local(line)
-        problem = Problem(file, line, column, max(length, 1), message, hint)
+        problem = Problem(file, line, column, max(length, 1), message, hint, severity)
         if problem in self._seen:
             return
         self.total += 1
+        self.errors += severity == "error"
         if len(self._seen) < MAX_KEPT:
             self._seen.add(problem)
 
@@ -94,9 +107,11 @@ class _Part(Problems):
         self._whole = whole
         self._start = start
 
-    def add_at(self, line: int, column: int, length: int, message: str, hint: str = "") -> None:
-        super().add_at(line, column, length, message, hint)
-        self._whole.add_at(self._start + max(line, 1), max(column, 1), length, message, hint)
+    def add_at(
+        self, line: int, column: int, length: int, message: str, hint: str = "", *, severity: Severity = "error"
+    ) -> None:
+        super().add_at(line, column, length, message, hint, severity=severity)
+        self._whole.add_at(self._start + max(line, 1), max(column, 1), length, message, hint, severity=severity)
 
     def may_suggest(self) -> bool:
         return self._whole.may_suggest()

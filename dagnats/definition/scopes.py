@@ -78,6 +78,7 @@ class Names:
     last: dict[str, Draft]
     env_names: set[str] = field(default_factory=set)
     uses_git: bool = False
+    read_steps: set[str] = field(default_factory=set)
     _main_ancestry: Ancestry | None = None
     _last_ancestry: Ancestry | None = None
 
@@ -177,6 +178,7 @@ class Names:
         name = path[1]
         if name not in self.main and name not in self.last:
             return self._unknown_step(name)
+        self.read_steps.add(name)
         return self._unneeded(name, scope) or self._of_step(name, path[2:])
 
     def _of_step(self, name: str, rest: tuple[str, ...]) -> Finding | None:

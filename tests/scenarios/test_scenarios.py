@@ -49,7 +49,7 @@ def test_scenario(name, tmp_path, snapshot):
     if (workspace / "setup").exists():
         subprocess.run(["sh", "-eu", "setup"], cwd=workspace, check=True, timeout=60)
 
-    result = dagnats([*args, "--events", EVENTS], workspace, env)
+    result = dagnats([*args, *(("--events", EVENTS) if args[0] == "run" else ())], workspace, env)
 
     assert result.code == expected["exit_code"], result.text
     assert "Traceback" not in result.text
