@@ -8,7 +8,7 @@ import shutil
 import signal
 import sys
 import time
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Mapping
 from typing import Any
 
 from dagnats.bus.link import Link
@@ -107,9 +107,9 @@ class _Drive:
         """Settle every value from outside: this is the last moment at which a run can be refused."""
         prepared = self._prepared
         env = {name: os.environ[name] for name in prepared.plan.env_names if name in os.environ}
-        plan, workspace, guardian = prepared.plan, prepared.workspace, prepared.guardian
-        git = await read_git(plan.file, workspace, os.environ, guardian) if plan.uses_git else {}
-        variables = await self._variables(env, git)
+        plan, workspace = prepared.plan, prepared.workspace
+        git = await read_git(plan.file, workspace, os.environ, prepared.guardian) if plan.uses_git else {}
+        variables = await self._variables({"params": prepared.params, "env": env, "git": git})
         return RunStarted(
             seq=1,
             at=time.time(),
@@ -124,14 +124,13 @@ class _Drive:
             git=git,
         )
 
-    async def _variables(self, env: dict[str, str], git: dict[str, JSON]) -> dict[str, JSON]:
+    async def _variables(self, known: Mapping[str, Mapping[str, JSON]]) -> dict[str, JSON]:
         """Resolve `vars`; they are recorded, so that no secret may be in them, nor in anything else from outside."""
         prepared, vault = self._prepared, self._prepared.vault
-        known = {"params": prepared.params, "env": env, "git": git}
         arguments = (prepared.plan, known, prepared.workspace, prepared.guardian)
         if vault is None:
             return await resolve_vars(*arguments)
-        vault.refuse_recorded(prepared.params, env)
+        vault.refuse_recorded(prepared.params, {**known["env"], **known["git"]})
         self._notes += [
             f"secret `{name}` has fewer than 4 characters and is not masked in output" for name in vault.unmasked
         ]

@@ -144,10 +144,6 @@ class Names:
         self.env_names.add(path[1])
         return None
 
-    def _git(self, path: tuple[str, ...], _scope: Scope) -> Finding | None:
-        self.uses_git = True
-        return self._field("git", path[1:], GIT_FIELDS)
-
     def _secrets(self, path: tuple[str, ...], _scope: Scope) -> Finding | None:
         if len(path) == 1:
             return Finding(
@@ -157,6 +153,10 @@ class Names:
             return None
         hint = suggest(path[1], list(self.secrets), self.problems) or "declare it under `secrets`"
         return Finding(f"there is no secret {quoted(path[1])}", hint)
+
+    def _git(self, path: tuple[str, ...], _scope: Scope) -> Finding | None:
+        self.uses_git = True
+        return self._field("git", path[1:], GIT_FIELDS)
 
     def _pipeline(self, path: tuple[str, ...], _scope: Scope) -> Finding | None:
         return self._field("pipeline", path[1:], PIPELINE_FIELDS)

@@ -76,23 +76,6 @@ def environment(node: Node | None, problems: Problems) -> dict[str, str]:
     return result
 
 
-def env_files(node: Node | None, problems: Problems) -> tuple[EnvFile, ...]:
-    """The files of environment variables. That each stays in the project, links included, is seen when it is read."""
-    files: list[EnvFile] = []
-    for item in node.items() if node is not None else ():
-        place = item.get("path") if isinstance(item.value, dict) else item
-        path = text(place)
-        if place is None or path is None:
-            continue
-        if has_template(path):
-            problems.add(place, "the path of a dotenv file may hold no template", "it is read before there are values")
-        elif posixpath.isabs(path) or posixpath.normpath(path).split("/")[0] == "..":
-            hint = "write a path relative to the project's root"
-            problems.add(place, f"the dotenv file {quoted(path)} is not of this project", hint)
-        files.append(EnvFile(path, flag(item.get("optional"))))
-    return tuple(files)
-
-
 def secrets(node: Node | None, problems: Problems) -> dict[str, str]:
     """Names of secrets, and the source of each; a bare name is that of an environment variable."""
     if node is None:
@@ -112,6 +95,23 @@ def secrets(node: Node | None, problems: Problems) -> dict[str, str]:
                 "write an absolute path if that is meant",
             )
     return result
+
+
+def env_files(node: Node | None, problems: Problems) -> tuple[EnvFile, ...]:
+    """The files of environment variables. That each stays in the project, links included, is seen when it is read."""
+    files: list[EnvFile] = []
+    for item in node.items() if node is not None else ():
+        place = item.get("path") if isinstance(item.value, dict) else item
+        path = text(place)
+        if place is None or path is None:
+            continue
+        if has_template(path):
+            problems.add(place, "the path of a dotenv file may hold no template", "it is read before there are values")
+        elif posixpath.isabs(path) or posixpath.normpath(path).split("/")[0] == "..":
+            hint = "write a path relative to the project's root"
+            problems.add(place, f"the dotenv file {quoted(path)} is not of this project", hint)
+        files.append(EnvFile(path, flag(item.get("optional"))))
+    return tuple(files)
 
 
 def retry(node: Node | None, problems: Problems) -> Retry:

@@ -52,8 +52,8 @@ FOREIGN: dict[str, dict[str, str]] = {
     "pipeline": _by_word({
         "did you mean `steps`, one list of all steps?": "jobs tasks pipeline workflow targets nodes dag",
         "did you mean `env`, or `vars`?": "environment variables",
-        "did you mean `dotenv`?": "env_file env_files envfile dot_env",
         "did you mean `secrets`?": "secret credentials",
+        "did you mean `dotenv`?": "env_file env_files envfile dot_env",
         "did you mean `params`?": "inputs parameters args arguments",
         "did you mean `defaults`?": "default",
         "did you mean `finally`?": "on_exit handler_on cleanup teardown always post",
@@ -84,9 +84,9 @@ FOREIGN: dict[str, dict[str, str]] = {
     "included file": _by_word({
         INCLUDED: "name description dotenv secrets services defaults max_parallel timeout fail_fast finally outputs",
     }),
+    "foreach": _by_word({"did you mean `items`?": "in list var of", "did you mean `as`?": "item name"}),
     "dotenv file": _by_word({"did you mean `path`?": "file name", "did you mean `optional`?": "required missing_ok"}),
     "allow_failure": _by_word({"did you mean `exit_codes`?": "codes code exit_code on_exit_codes on"}),
-    "foreach": _by_word({"did you mean `items`?": "in list var of", "did you mean `as`?": "item name"}),
     "need": _by_word({"did you mean `step`?": "id job name task", "did you mean `optional`?": "required"}),
     "output": _by_word({"an output has no default; a step writes it or not": "default"}),
 }  # fmt: skip

@@ -12,7 +12,7 @@ import threading
 from collections.abc import Sequence
 from typing import Protocol
 
-from dagnats.core.events import AnyEvent, StepCancelled, StepFailed, StepStarted
+from dagnats.core.events import AnyEvent, StepCancelled, StepFailed, StepStarted, StepSucceeded
 
 UNSHOWN_MAX_BYTES = 4 << 20
 PAUSE_S = 0.01
@@ -63,23 +63,30 @@ class Feed:
         self._thread.start()
 
     def events(self, events: Sequence[AnyEvent]) -> None:
-        """Show the events of a commit."""
+        """Show the events of a commit; what an attempt printed before them comes after them, but before its end."""
         begin = 0
+        early: dict[str, list[_Item]] = {}
         for place, event in enumerate(events):
-            if not isinstance(event, StepStarted | StepFailed | StepCancelled):
+            if not isinstance(event, StepStarted | StepSucceeded | StepFailed | StepCancelled):
                 continue
             self._begun[event.step] = max(event.attempt, self._begun.get(event.step, 0))
-            early = self._early.pop(event.step, None)
-            if early is not None:
-                # after the start; before the end of what had begun and was never admitted
-                cut = place + isinstance(event, StepStarted)
-                if begin < cut:
-                    self._put(("events", events[begin:cut]))
-                for item in early:
-                    self._put(item)
-                begin = cut
-        if begin < len(events):
-            self._put(("events", events[begin:]))
+            if event.step in self._early:
+                early[event.step] = self._early.pop(event.step)
+            if event.step in early and not isinstance(event, StepStarted):
+                self._put_events(events[begin:place])
+                self._put_all(early.pop(event.step))
+                begin = place
+        self._put_events(events[begin:])
+        for items in early.values():
+            self._put_all(items)
+
+    def _put_events(self, events: Sequence[AnyEvent]) -> None:
+        if events:
+            self._put(("events", events))
+
+    def _put_all(self, items: Sequence[_Item]) -> None:
+        for item in items:
+            self._put(item)
 
     def output(self, step: str, attempt: int, stream: str, chunk: bytes) -> None:
         """Show a chunk of output."""

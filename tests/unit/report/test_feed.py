@@ -2,7 +2,7 @@
 
 import asyncio
 
-from dagnats.core.events import StepCancelled, StepStarted, StepSucceeded
+from dagnats.core.events import StepCancelled, StepSkipped, StepStarted, StepSucceeded
 from dagnats.report.feed import UNSHOWN_MAX_BYTES, Feed
 
 STARTED = StepStarted(seq=2, at=1.0, step="a", attempt=1, worker="w")
@@ -98,6 +98,16 @@ def test_what_an_attempt_printed_that_was_never_admitted_is_shown_before_its_end
         ("events", (CANCELLED,)),
         ("output", ("a", 1, "out", 4)),
     ]
+
+
+def test_what_is_printed_early_comes_after_all_that_its_start_was_stored_with():
+    other = StepSkipped(seq=3, at=1.0, step="b", condition="false")
+
+    def tell(feed: Feed) -> None:
+        feed.output("a", 1, "out", b"early")
+        feed.events((STARTED, other))
+
+    assert shown(tell) == [("events", (STARTED, other)), ("output", ("a", 1, "out", 5))]
 
 
 def test_what_waits_for_a_start_that_never_comes_is_shown_at_the_end():
