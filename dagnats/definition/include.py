@@ -122,7 +122,9 @@ class _Join:
     def _is_refused(self, place: Node, file: str, real: str, chain: list[str]) -> bool:
         if not Path(real).is_relative_to(self._root):
             self._problems.add(
-                place, f"{quoted(file)} is not of this project", f"a pipeline may include what is beneath {self._root}"
+                place,
+                f"{quoted(file)} is not of this project",
+                "a pipeline includes what is in its repository, or else in its own directory",
             )
         elif real in chain:
             names = [os.path.relpath(name, self._root) for name in (*chain[chain.index(real) :], real)]

@@ -6,9 +6,11 @@ from functools import cached_property
 from typing import Any
 
 from dagnats.core.text import has_template
+from dagnats.definition.expressions import foreign_parts, unquoted_text
 from dagnats.definition.problems import Problems, Severity
 from dagnats.definition.scopes import Names, Scope
 from dagnats.definition.tree import Node
+from dagnats.definition.words import NULLS
 
 # The conditions that nearly all pipelines make do with; to know what they say takes no parser.
 BARE_STATUS = re.compile(r"(success|failure|always|cancelled)\(\s*\)")
@@ -105,13 +107,22 @@ class TemplateCheck:
             return False
         found = self._parse(text, expression=expression)
         if isinstance(found, Exception):
-            self._report(found, starts)
+            foreign = foreign_parts(text, expression=expression)
+            for part in foreign:
+                line = text.count("\n", 0, part.start) + 1
+                needle = re.compile(re.escape(part.piece))
+                self._place(starts, line, None, needle, message=part.message, hint=part.hint)
+            if not foreign:
+                self._report(found, starts)
             return False
         good = True
         for reference in found:
             finding = self._names.judge(reference.path, scope)
             if finding is not None:
                 good = False
+                if expression and finding.message.endswith("is not defined"):
+                    meant = unquoted_text(text, reference.path[0]) if reference.path[0] not in NULLS else ""
+                    finding.hint = f"put text in quotes: `'{meant}'`" if meant else finding.hint
                 needle = _needle(reference.path)
                 self._place(starts, reference.line, None, needle, message=finding.message, hint=finding.hint)
         if good and any(reference.path[0] == "secrets" for reference in found):

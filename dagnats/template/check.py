@@ -17,6 +17,19 @@ MAX_LOOPS: Final = 8
 MAX_DEPTH: Final = 50
 MAX_ORIGINS: Final = 100
 
+_FOREIGN_FUNCTIONS: Final = {
+    "contains": "write `'part' in value`",
+    "startswith": "compare a part: `value[:8] == 'release/'`",
+    "endswith": "compare a part: `value[-3:] == '-rc'`",
+    "tojson": "write `value | tojson`",
+    "fromjson": "write `value | fromjson`",
+    "format": "join with `~`: `'v' ~ params.version`",
+    "join": "write `list | join(', ')`",
+    "len": "write `value | length`",
+    "hashfiles": "make a var of it: `vars: {name: {sh: …}}`",
+    "env": "write `env.NAME`",
+    "succeeded": "did you mean `success()`?",
+}
 _FORBIDDEN: Final[dict[type[nodes.Node], str]] = {
     nodes.Extends: "extends",
     nodes.Block: "block",
@@ -272,7 +285,9 @@ class Check:
                 raise RefusedError("`range` takes one to three integers")
         elif name not in STATUS_FUNCTIONS:
             known = "range, " + ", ".join(f"{known}()" for known in sorted(STATUS_FUNCTIONS))
-            raise RefusedError(f"there is no function `{name}`", f"functions: {known}")
+            near = difflib.get_close_matches(name.lower()[:100], STATUS_FUNCTIONS, n=1, cutoff=0.5)
+            hint = _FOREIGN_FUNCTIONS.get(name.lower()) or (f"did you mean `{near[0]}()`?" if near else "")
+            raise RefusedError(f"there is no function `{name}`", hint or f"functions: {known}")
         elif not self._expression:
             raise RefusedError(f"`{name}()` is only known in an `if`")
         elif self._arguments(node):
