@@ -4,7 +4,6 @@ from dagnats.core.pipeline import JSON, Pipeline
 from dagnats.definition.check import check_shape
 from dagnats.definition.compile import compile_pipeline
 from dagnats.definition.files import LINE_BREAK, decode, read_bytes
-from dagnats.definition.include import join_included
 from dagnats.definition.problems import Problem, Problems
 from dagnats.definition.report import InvalidPipelineError, format_text, summary, to_json
 from dagnats.definition.schema import schema_text
@@ -70,5 +69,7 @@ def _compile(path: str, sources: dict[str, bytes], problems: Problems) -> Pipeli
         return None
     lines = LINE_BREAK.split(text)
     if "include" in root.value:
+        from dagnats.definition.include import join_included  # noqa: PLC0415 - few files pay for joining others
+
         sources |= join_included(root, path, lines, problems)
     return compile_pipeline(root, path, lines, problems)

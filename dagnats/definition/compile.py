@@ -2,7 +2,7 @@
 
 import posixpath
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from dagnats.core.fanout import INSTANCES_MAX, count
 from dagnats.core.pipeline import FanOut, Param, ParamType, Pipeline, Step
@@ -15,9 +15,11 @@ from dagnats.definition.params import check_value
 from dagnats.definition.patterns import PatternError, matches
 from dagnats.definition.problems import Problems, printable, quoted
 from dagnats.definition.scopes import IN_PIPELINE, Names, Scope, with_secrets
-from dagnats.definition.strict import Strict, check_graph
 from dagnats.definition.templates import TemplateCheck
 from dagnats.definition.tree import Node
+
+if TYPE_CHECKING:
+    from dagnats.definition.strict import Strict
 
 FINALLY_TIMEOUT_S = 300.0
 NOTHING = Node({}, 0, 0)
@@ -47,7 +49,7 @@ def compile_pipeline(root: Node, file: str, lines: list[str], problems: Problems
         {step.id: step for step in last},
     )
     templates = TemplateCheck(names, lines, problems)
-    strict = Strict(names, templates, problems) if problems.strict else None
+    strict = _strict(names, templates, problems)
     _check_values(root, variables, templates, strict)
     handlers = draft_handlers([*main, *last], problems)
     steps = _Steps(root.get("defaults") or NOTHING, handlers, templates, problems, strict)
@@ -71,7 +73,7 @@ def compile_pipeline(root: Node, file: str, lines: list[str], problems: Problems
         dotenv=values.env_files(root.get("dotenv"), problems),
     )
     if strict is not None and not problems.errors:
-        check_graph(main, names, problems)
+        strict.graph(main)
     return plan
 
 
@@ -79,7 +81,15 @@ def _mappings(node: Node | None) -> list[Node]:
     return [item for item in (node.items() if node is not None else []) if isinstance(item.value, dict)]
 
 
-def _check_values(root: Node, variables: Node, templates: TemplateCheck, strict: Strict | None) -> None:
+def _strict(names: Names, templates: TemplateCheck, problems: Problems) -> "Strict | None":
+    if not problems.strict:
+        return None
+    from dagnats.definition.strict import Strict  # noqa: PLC0415 - only those who ask for it pay for it
+
+    return Strict(names, templates, problems)
+
+
+def _check_values(root: Node, variables: Node, templates: TemplateCheck, strict: "Strict | None") -> None:
     for node in (root.get("env") or NOTHING).fields().values():
         templates.value(node, Scope("`env` of the pipeline", IN_PIPELINE))
     for place, (name, node) in enumerate(variables.fields().items()):
@@ -191,7 +201,7 @@ class _Steps:
         handlers: dict[str, list[Draft]],
         templates: TemplateCheck,
         problems: Problems,
-        strict: Strict | None,
+        strict: "Strict | None",
     ) -> None:
         self._strict = strict
         self._defaults = defaults.fields()

@@ -5,9 +5,9 @@ import re
 from dagnats.definition.problems import printable
 from dagnats.definition.tree import Node
 
-SHELL_WORDS = re.compile(r"[A-Za-z][\w.-]*(?: [\w./+-]+)+")
+SHELL_WORDS = r"[A-Za-z][\w.-]*(?: [\w./+-]+)+"
 PROGRAMS = frozenset(["zsh", "fish", "ksh", "dash", "nu", "node", "deno", "bun", "perl", "ruby", "python3"])
-TIME = re.compile(r"([0-9]+(?:\.[0-9]+)?) ?([a-z]+)")
+TIME = r"([0-9]+(?:\.[0-9]+)?) ?([a-z]+)"
 UNITS = {
     "ms": ("ms", "msec", "msecs", "millisecond", "milliseconds"),
     "s": ("s", "sec", "secs", "second", "seconds"),
@@ -50,10 +50,10 @@ def text_hint(text: str, title: str) -> str:
     if title == "step id":
         slug = re.sub(r"[^a-z0-9_]+", "-", text.lower()).strip("-_")[:63]
         return f"did you mean `{slug}`?" if slug[:1].isalpha() else ""
-    if title == "shell" and (SHELL_WORDS.fullmatch(text) or text in PROGRAMS):
+    if title == "shell" and (re.fullmatch(SHELL_WORDS, text) or text in PROGRAMS):
         return f'write a list of words: `[{", ".join(text.split(" "))}, "{{0}}"]`'
     if title == "duration":
-        found = TIME.fullmatch(text.strip().lower())
+        found = re.fullmatch(TIME, text.strip().lower())
         unit = next((unit for unit, names in UNITS.items() if found and found[2] in names), None)
         return f"did you mean `{found[1]}{unit}`?" if found and unit else ""
     return ""

@@ -46,6 +46,10 @@ class Strict:
                     message = f"{name} can come from outside, and `| raw` makes code of it"
                     self._templates.warn_pasted(starts, reference, message, PASTED_HINT)
 
+    def graph(self, drafts: list[Draft]) -> None:
+        """Report what of the needs is without effect, or seems to be missing. The file is right otherwise."""
+        check_graph(drafts, self._names, self._problems)
+
     def command(self, node: Node, scope: Scope) -> None:
         """Report values from outside that are in an argument which is a script: `[bash, -c, "… {{ x }}"]`."""
         words = node.items()
