@@ -18,10 +18,11 @@ from dagnats.core.pipeline import JSON
 from dagnats.core.state import RunState
 from dagnats.dispatch import Dispatch
 from dagnats.engine import Engine
-from dagnats.errors import DiskFullError, EngineError, UsageError
+from dagnats.errors import DiskFullError, EngineError, InterruptedEarlyError
+from dagnats.report.console import Console
 from dagnats.report.feed import Feed, Reporter
 from dagnats.report.jsonlines import JsonLines, event_json
-from dagnats.report.plain import Console, EventsFile, Prefixed, write_all
+from dagnats.report.plain import EventsFile, Prefixed, open_events
 from dagnats.report.style import Style, wants_color
 from dagnats.repository import read_git
 from dagnats.request import Prepared
@@ -30,6 +31,7 @@ from dagnats.workers.kinds import actions
 from dagnats.workers.worker import Worker
 
 SERVER_SILENT_S = 15.0  # a server that answers nothing for so long is killed and started again
+FORCED_SILENT_S = 2.0  # the same, once somebody wants an end at once
 SERVER_STARTS_MAX = 6
 CHECK_S = 1.0
 DISK_FREE_MIN_BYTES = 1 << 20
@@ -57,6 +59,9 @@ class _Drive:
         self._notes: list[str] = []
         self._interrupts: list[signal.Signals] = []
         self._watchers: list[asyncio.Task[None]] = []
+        self._worker: Worker | None = None
+        self._patience_s = SERVER_SILENT_S
+        self._beginning = asyncio.current_task()  # until there is an engine, which can be told of a signal
 
     async def run(self) -> RunState:
         prepared = self._prepared
@@ -64,6 +69,10 @@ class _Drive:
         self._listen_for_signals()
         try:
             return await self._run()
+        except asyncio.CancelledError:
+            if not self._interrupts:
+                raise
+            raise InterruptedEarlyError(self._interrupts[0].name, self._interrupts[0]) from None
         except EngineError as error:
             self._explain_full_disk(error)
             raise
@@ -89,7 +98,9 @@ class _Drive:
         for number in self._interrupts:
             self._cancel(number)
         kinds = actions(prepared.guardian, prepared.directory.scratch)
-        worker = Worker(link, kinds, 2 * prepared.max_parallel, self._feed, on_crash=engine.crash, vault=prepared.vault)
+        self._worker = worker = Worker(
+            link, kinds, 2 * prepared.max_parallel, self._feed, on_crash=engine.crash, vault=prepared.vault
+        )
         await worker.start()
         try:
             state = await engine.run()
@@ -161,11 +172,7 @@ class _Drive:
                 Prefixed(console, self._style(), request.again, lines=lines, quiet=quiet, verbose=request.verbose)
             )
         if request.events_file is not None:
-            try:
-                descriptor = os.open(request.events_file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644)
-            except OSError as error:
-                raise UsageError(f"--events {request.events_file}: {error.strerror}; nothing was started") from error
-            reporters.append(EventsFile(lambda data: write_all(descriptor, data), event_json))
+            reporters.append(EventsFile(open_events(request.events_file), event_json))
         return reporters
 
     def _watch(self, watcher: Coroutine[Any, Any, None]) -> None:
@@ -187,13 +194,22 @@ class _Drive:
         self._interrupts.append(number)
         if len(self._interrupts) > 2:
             os._exit(128 + number)
+        if self._feed is not None:
+            self._feed.hurry()
         if self._engine is not None:
             self._cancel(number)
+        elif self._beginning is not None:
+            self._beginning.cancel()
 
     def _cancel(self, number: signal.Signals) -> None:
         force = len(self._interrupts) > 1
+        why = f"received {number.name}" + (" again: everything is killed, and `finally` does not run" if force else "")
         if self._engine is not None:
-            self._engine.cancel(CancelledBy.SIGNAL, f"received {number.name}", signal=int(number), force=force)
+            self._engine.cancel(CancelledBy.SIGNAL, why, signal=int(number), force=force)
+        if force:
+            self._patience_s = FORCED_SILENT_S
+            if self._worker is not None:
+                self._worker.kill()  # at once: the engine's order needs a server that answers
 
     async def _keep_server(self) -> None:
         """Start the server again on its store when it died or answers nothing, and connect again; the run goes on."""
@@ -201,7 +217,7 @@ class _Drive:
         while True:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(link.lost.wait(), CHECK_S)
-            silent = link.overdue_s() > SERVER_SILENT_S
+            silent = link.overdue_s() > self._patience_s
             if not link.lost.is_set() and not silent:
                 continue
             self._explain_full_disk(None)

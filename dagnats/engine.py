@@ -75,6 +75,7 @@ class Engine:
         self._dispatch = dispatch
         self._witness = witness
         self._causes: deque[Told | Failed | CancelRequested | _Claim] = deque()
+        self._has_begun = False  # what is asked for before the first event is sent waits for it
         self._is_due = False  # whether the causes ask for a commit now: what has only started can wait a little
         self._commits: deque[_Commit] = deque()  # the first is on its way
         self._unstored: set[str] = set()  # steps that those schedule
@@ -96,6 +97,7 @@ class Engine:
             watchdog = asyncio.get_running_loop().call_later(self.state.plan.timeout_s, self._timed_out)
         sender = asyncio.create_task(self._send_unclaimed())
         try:
+            self._has_begun = True
             self._commit([self.state.started, *self._decisions()], [])
             await self._ended
         finally:
@@ -174,7 +176,7 @@ class Engine:
         self._consider_if_idle()
 
     def _consider_if_idle(self) -> None:
-        if self._is_due and not self._commits and not self._broken:
+        if self._has_begun and self._is_due and not self._commits and not self._broken:
             self._consider()
 
     def _consider(self) -> None:

@@ -16,6 +16,14 @@ class UsageError(DagnatsError):
     exit_code = 2
 
 
+class InterruptedEarlyError(UsageError):
+    """A signal came before the run had begun."""
+
+    def __init__(self, name: str, number: int) -> None:
+        super().__init__(f"received {name} before the first step; nothing was started")
+        self.exit_code = 128 + number
+
+
 class EngineError(DagnatsError):
     """The engine or its surroundings failed: server, disk, lock."""
 

@@ -17,9 +17,12 @@ from dagnats.definition.problems import Problems, quoted
 from dagnats.definition.project import project_root
 from dagnats.definition.select import select
 from dagnats.definition.words import suggest
-from dagnats.errors import UsageError
+from dagnats.errors import EngineError, UsageError
 from dagnats.process import Guardian
 from dagnats.request import Prepared, Request
+
+OWN_VARIABLES = "DAGNATS_"
+MARK = "DAGNATS_STEP_TOKEN"  # by which a guardian above this run knows what belongs to it
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -39,12 +42,11 @@ def run(request: Request) -> int:
     variables = read_dotenv(plan.dotenv, workspace)
     vault = _secrets(request, plan, workspace, params)
     # What the files hold goes to processes and nowhere else: no event and no task has it.
-    guardian = Guardian.start({**os.environ, **variables} if variables else None)
+    guardian = Guardian.start({**_inherited(os.environ), **variables})
     directory = rundir.create(workspace, ephemeral=request.ephemeral)
     guardian.remove_at_end(directory.scratch)
     try:
-        server = Server(guardian, directory.path)
-        server.start()
+        server = _started_server(guardian, directory.path)
         from dagnats.drive import drive  # noqa: PLC0415 - measured: 120 ms, hidden behind the start of the server
 
         state = drive(Prepared(request, plan, params, workspace, directory, guardian, server, vault))
@@ -54,6 +56,20 @@ def run(request: Request) -> int:
     finally:
         directory.close()
     return exit_code(state, request.exit_code_from)
+
+
+def _inherited(environ: "Mapping[str, str]") -> dict[str, str]:
+    """What steps get of the environment: not the flags of this program, which would be those of one that a step starts, too."""
+    return {name: value for name, value in environ.items() if not name.startswith(OWN_VARIABLES) or name == MARK}
+
+
+def _started_server(guardian: Guardian, directory: "Path") -> Server:
+    try:
+        server = Server(guardian, directory)
+        server.start()
+    except OSError as error:
+        raise EngineError(f"the run could not be set up in {directory}: {error.strerror}") from error
+    return server
 
 
 def _check_exit_code_from(request: Request, plan: "Pipeline") -> None:

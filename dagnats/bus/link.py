@@ -28,7 +28,7 @@ from dagnats.errors import EngineError
 
 ANSWER_OVERDUE_S = 5.0  # then a request is sent again
 TICK_S = 0.5
-TAKE_UP_S = 10.0
+TAKE_UP_S = 5.0
 OBJECT_TRIES = 5
 
 __all__ = ["Handler", "Link", "Message", "RefusedError", "checked"]
@@ -103,6 +103,8 @@ class Link:
         self.connections += 1
         self.lost.clear()
         self._back.set()
+        if client.is_closed:  # lost before anybody could be told
+            self._lose()
         if not await self._unless_lost(self._take_up(client)):
             raise EngineError(f"nats-server at {address.url} was lost again")
         if self._ticker is None:

@@ -3,6 +3,7 @@
 import contextlib
 import gc
 import os
+import signal
 import sys
 from collections.abc import Callable
 from typing import Any
@@ -146,6 +147,12 @@ def guarded(call: Callable[[], int | None]) -> int:
         # whoever read us has gone: what Python would flush at its end has nowhere to go
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         return 141
+    except OSError as error:
+        if error.filename is not None:
+            raise
+        with contextlib.suppress(OSError):  # stderr may be what is full
+            click.echo(f"the output can not be written: {error.strerror}", err=True)
+        return 3
 
 
 def main() -> None:
@@ -154,8 +161,10 @@ def main() -> None:
     Nothing is collected while modules load, as they stay: that is a twentieth of it. Whoever runs for longer (`drive`) collects again.
     """
     gc.disable()
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # no traceback of imports; a run listens for itself
     code = guarded(lambda: cli.main(prog_name="dagnats", standalone_mode=False))
     for stream in (sys.stdout, sys.stderr):
-        with contextlib.suppress(OSError, ValueError):
-            stream.flush()
+        if stream is not None:  # closed by whoever started us
+            with contextlib.suppress(OSError, ValueError):
+                stream.flush()
     os._exit(code)

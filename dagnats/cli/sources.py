@@ -25,6 +25,8 @@ STDIN_MAX_BYTES = 1 << 20
 def read_pipeline(file: str | None) -> tuple[str, bytes | None]:
     """Give the name of the pipeline's file, and its text when that comes from stdin."""
     path = file if file is not None else _default_file()
+    if path == "-" and sys.stdin is None:
+        raise UsageError("the pipeline shall come from stdin, which is closed")
     if path == "-":
         return STDIN, sys.stdin.buffer.read(STDIN_MAX_BYTES + 1)
     return path, None

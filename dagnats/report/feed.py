@@ -33,6 +33,9 @@ class Reporter(Protocol):
     def note(self, text: str) -> None:
         """Take a word of the program's own."""
 
+    def hurry(self) -> None:
+        """Wait for no reader any more; called from another thread, at any time."""
+
     def flush(self) -> None:
         """Write out what is ready: nothing more is waiting right now."""
 
@@ -53,6 +56,7 @@ class Feed:
         self._begun: dict[str, int] = {}  # the newest attempt of each step whose start was shown
         self._early: dict[str, list[_Item]] = {}
         self._unshown = 0
+        self._is_hurried = False
         self._lock = threading.Lock()
         self._loop = asyncio.get_running_loop()
         self._room = asyncio.Event()
@@ -92,7 +96,7 @@ class Feed:
         """Show a chunk of output."""
         with self._lock:
             self._unshown += len(chunk)
-            if self._unshown > UNSHOWN_MAX_BYTES:
+            if self._unshown > UNSHOWN_MAX_BYTES and not self._is_hurried:
                 self._room.clear()
         item = ("output", step, attempt, stream, chunk)
         if self._begun.get(step, 0) < attempt:
@@ -124,6 +128,13 @@ class Feed:
         self._handed_over_at = self._loop.time()
         self._batches.put(batch)
 
+    def hurry(self) -> None:
+        """The run is being cancelled: nothing waits any more for a reader that does not read."""
+        self._is_hurried = True
+        self._room.set()
+        for reporter in list(self._reporters):
+            reporter.hurry()
+
     async def room(self) -> None:
         """Wait while too much is unshown."""
         await self._room.wait()
@@ -154,8 +165,6 @@ class Feed:
         for reporter in list(self._reporters):
             try:
                 getattr(reporter, what)(*facts)
-            except BrokenPipeError:
-                self._reporters.remove(reporter)
             except Exception as error:  # noqa: BLE001 - the thread must live, or the run would wait for it for ever
                 self._reporters.remove(reporter)
                 self.broken = self.broken or error

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dagnats.core.codec import VERSION, event_record
 from dagnats.core.events import AnyEvent
 from dagnats.core.text import encode_json
-from dagnats.report.plain import Console
+from dagnats.report.console import Console
 
 
 def event_json(event: AnyEvent) -> str:
@@ -44,10 +44,14 @@ class JsonLines:
         """Say it on stderr: stdout is data."""
         self._console.say(f"dagnats: {text}")
 
+    def hurry(self) -> None:
+        """Wait for no reader any more."""
+        self._console.hurry()
+
     def flush(self) -> None:
         """Write what is held."""
         self._console.flush()
 
     def close(self) -> None:
         """Write what is held."""
-        self._console.flush()
+        self._console.close()

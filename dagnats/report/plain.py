@@ -1,59 +1,23 @@
 """`--output prefixed`: every line at once, with the name of its step; and the recap at the end, which other modes share.
 
-Output goes to stdout, what the program says itself to stderr, both written by one thread in the order of what happened.
+Output goes to stdout, what the program says itself to stderr.
 """
 
+import errno
 import os
 from collections import deque
 from collections.abc import Callable, Sequence
 
 from dagnats.core.events import AnyEvent, RunStarted, StepFailed
 from dagnats.core.state import TERMINAL, RunState, Status
+from dagnats.errors import EngineError, UsageError
+from dagnats.report.console import Console, write_all
 from dagnats.report.style import Style
 from dagnats.report.view import TAIL_LINES, event_line, group_line, recap
 
 LINE_MAX_BYTES = 64 << 10  # a longer one is broken on the screen; the stream keeps it whole
 TAIL_MAX_BYTES = 64 << 10
 PREFIX_MAX_WIDTH = 24
-
-
-def write_all(descriptor: int, data: bytes) -> None:
-    """Write to the end; raises OSError when the reader is gone."""
-    view = memoryview(data)
-    while view:
-        view = view[os.write(descriptor, view) :]
-
-
-class Console:
-    """Collects what goes to stdout and stderr, and keeps their order."""
-
-    def __init__(self, stdout: int = 1, stderr: int = 2) -> None:
-        self._stdout = stdout
-        self._stderr = stderr
-        self._held: list[bytes] = []
-        self._size = 0
-        self._to = stdout
-
-    def out(self, data: bytes) -> None:
-        """Write data."""
-        self._put(self._stdout, data)
-
-    def say(self, text: str) -> None:
-        """Write a line of the program's own."""
-        self._put(self._stderr, text.encode("utf-8", "replace") + b"\n")
-
-    def _put(self, descriptor: int, data: bytes) -> None:
-        if descriptor != self._to or self._size > 256 << 10:
-            self.flush()
-            self._to = descriptor
-        self._held.append(data)
-        self._size += len(data)
-
-    def flush(self) -> None:
-        """Write what is held."""
-        held, self._held, self._size = self._held, [], 0
-        if held:
-            write_all(self._to, b"".join(held))
 
 
 class Projection:
@@ -198,6 +162,10 @@ class Prefixed:
         """Show a word of the program's own."""
         self._console.say(f"dagnats: {text}")
 
+    def hurry(self) -> None:
+        """Wait for no reader any more."""
+        self._console.hurry()
+
     def flush(self) -> None:
         """Write what is held."""
         self._console.flush()
@@ -208,7 +176,27 @@ class Prefixed:
         if state is not None and state.finished is not None and (not self._quiet or state.outcome != "succeeded"):
             for line in recap(state, self._tails.failed, self._again, self._style):
                 self._console.say(line)
-        self._console.flush()
+        self._console.close()
+
+
+def open_events(path: str) -> Callable[[bytes], None]:
+    """Give what writes to the file of events. Raises UsageError when it can not be written."""
+    try:
+        # a pipe without a reader is refused, not waited for
+        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NONBLOCK
+        descriptor = os.open(path, flags, 0o644)
+    except OSError as error:
+        why = "it is a pipe that nobody reads" if error.errno == errno.ENXIO else error.strerror
+        raise UsageError(f"--events {path}: {why}; nothing was started") from error
+    os.set_blocking(descriptor, True)
+
+    def write(data: bytes) -> None:
+        try:
+            write_all(descriptor, data)
+        except BrokenPipeError as error:
+            raise EngineError(f"--events {path}: whoever read it has gone") from error
+
+    return write
 
 
 class EventsFile:
@@ -227,6 +215,9 @@ class EventsFile:
 
     def note(self, text: str) -> None:
         """Neither is this."""
+
+    def hurry(self) -> None:
+        """A file keeps nobody waiting."""
 
     def flush(self) -> None:
         """Nothing is held."""

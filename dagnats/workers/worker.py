@@ -69,6 +69,11 @@ class Worker:
         await self._puller.start(self._places)
         self._holder = asyncio.create_task(self._hold())
 
+    def kill(self) -> None:
+        """Kill what runs, without waiting for the engine to say so; it is reported as stopped."""
+        for job in self._jobs.values():
+            job.stop.order(kill=True)
+
     async def close(self) -> None:
         """Take no more, and kill what runs; nothing is reported."""
         if self._holder is not None:
