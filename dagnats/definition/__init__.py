@@ -4,7 +4,7 @@ from dagnats.core.pipeline import JSON, Pipeline
 from dagnats.definition.check import check_shape
 from dagnats.definition.compile import compile_pipeline, mappings
 from dagnats.definition.files import LINE_BREAK, decode, read_bytes
-from dagnats.definition.needs import draft
+from dagnats.definition.needs import draft, draft_handlers
 from dagnats.definition.problems import Problem, Problems
 from dagnats.definition.report import InvalidPipelineError, format_text, summary, to_json
 from dagnats.definition.schema import schema_text
@@ -83,5 +83,7 @@ def step_ids(path: str) -> list[tuple[str, str | None]]:
     root = parse(text, problems) if text is not None else None
     if root is None:
         return []
-    drafts = draft(mappings(root.get("steps")), mappings(root.get("finally")), problems)
-    return [(step.id, plain_text(step.node.get("name"))) for steps in drafts for step in steps]
+    main, last = draft(mappings(root.get("steps")), mappings(root.get("finally")), problems)
+    handlers = draft_handlers([*main, *last], problems)
+    drafts = (one for step in (*main, *last) for one in (step, *handlers.get(step.id, ())))
+    return [(one.id, plain_text(one.node.get("name"))) for one in drafts]

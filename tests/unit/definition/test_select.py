@@ -125,3 +125,34 @@ def test_a_large_plan_is_quick_to_cut():
     whole = plan(**{id_: " ".join(ids[max(0, place - 2) : place]) for place, id_ in enumerate(ids)})
     selected = select(whole, Selection(skip=tuple(ids[1:-1])))
     assert left(selected) == {ids[0]: "", ids[-1]: ids[0], "notify": ""}
+
+
+HANDLED = b"""\
+name: handled
+steps:
+- {id: a, run: a, on_failure: [{id: tell, run: t}, {id: undo, run: u}]}
+- {id: b, run: b}
+- {id: c, run: c, foreach: "{{ steps.a.outputs.list }}", needs: [a, b]}
+"""
+
+
+@pytest.mark.parametrize(
+    ("selection", "expected"),
+    [
+        (Selection(only=("a",)), {"a": "", "tell": "a", "undo": "tell"}),
+        (Selection(until=("a",)), {"a": "", "tell": "a", "undo": "tell"}),
+        (Selection(until=("b",)), {"a": "", "tell": "a", "undo": "tell", "b": "a"}),
+        (Selection(only=("a",), skip=("tell",)), {"a": "", "undo": "a"}),
+        (Selection(only=("b",)), {"b": ""}),
+    ],
+)
+def test_what_handles_a_failure_goes_with_its_step(selection, expected):
+    assert left(select(load("p.yaml", HANDLED), selection)) == expected
+
+
+def test_outputs_in_a_foreach_are_uses_too():
+    assert "p.yaml:5: step `c` uses `steps.a.outputs.list`" in refused(load("p.yaml", HANDLED), Selection(skip=("a",)))
+
+
+def test_what_handles_a_failure_does_not_run_without_its_step():
+    assert "leaves no step to run" in refused(load("p.yaml", HANDLED), Selection(only=("tell",)))
