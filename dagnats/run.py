@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 
 from dagnats import rundir
 from dagnats.bus.server import Server
-from dagnats.core.pipeline import Pipeline
 from dagnats.definition import load
 from dagnats.definition.dotenv import read_dotenv
 from dagnats.definition.params import resolve
@@ -22,6 +21,8 @@ from dagnats.process import Guardian
 from dagnats.request import Prepared, Request
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from dagnats.core.pipeline import Pipeline
     from dagnats.core.state import RunState
     from dagnats.workers.vault import Vault
@@ -62,7 +63,7 @@ def _check_exit_code_from(request: Request, plan: "Pipeline") -> None:
         raise UsageError(f"--exit-code-from: {plan.name} has no step {quoted(wanted)}{hint and f'; {hint}'}")
 
 
-def _secrets(request: Request, plan: "Pipeline", workspace: Path) -> "Vault | None":
+def _secrets(request: Request, plan: "Pipeline", workspace: "Path") -> "Vault | None":
     """Ask for the secrets before anything starts, so that no process inherits those of the environment."""
     if not plan.secrets:
         return None

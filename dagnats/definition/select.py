@@ -53,7 +53,7 @@ def select(plan: Pipeline, selection: Selection) -> Pipeline:
 
 
 def _refuse_unknown(plan: Pipeline, flags: Mapping[str, Sequence[str]]) -> None:
-    known = [step.id for step in (*plan.steps, *plan.finally_steps)]
+    known = [step.id for step in (*plan.steps, *plan.finally_steps) if step.handles is None]
     there = set(known)
     problems = [
         f"--{flag}: {plan.file} has no step `{id_[:100]}`{_hint(id_, known)}"
@@ -73,8 +73,8 @@ def _hint(id_: str, known: Sequence[str]) -> str:
 
 
 def _chosen(steps: Sequence[Step], selection: Selection, *, final: bool) -> set[str]:
-    """The ids that stay of one list of steps."""
-    graph = graph_of(steps)
+    """The ids that stay of one list of steps. Those that handle a failure go with the step that may fail."""
+    graph = graph_of([step for step in steps if step.handles is None])
     kept = set(graph.needs)
     if selection.only:
         kept &= set(selection.only)
