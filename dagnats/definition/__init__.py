@@ -4,7 +4,7 @@ from dagnats.core.pipeline import JSON, Pipeline
 from dagnats.definition.check import check_shape
 from dagnats.definition.compile import compile_pipeline, mappings
 from dagnats.definition.files import LINE_BREAK, decode, read_bytes
-from dagnats.definition.needs import draft, draft_handlers
+from dagnats.definition.needs import draft
 from dagnats.definition.problems import Problem, Problems
 from dagnats.definition.report import InvalidPipelineError, format_text, summary, to_json
 from dagnats.definition.schema import schema_text
@@ -77,13 +77,11 @@ def _compile(path: str, content: bytes, problems: Problems) -> tuple[Node, Pipel
 
 
 def step_ids(path: str) -> list[tuple[str, str | None]]:
-    """Ids and names of the steps in a file, whatever else is wrong with it: templates are not looked at."""
+    """Ids and names of the steps that can be selected in a file, whatever else is wrong with it: templates are not looked at."""
     problems = Problems(path)
     text = decode(read(path), problems, json=path.endswith(".json"))
     root = parse(text, problems) if text is not None else None
     if root is None:
         return []
     main, last = draft(mappings(root.get("steps")), mappings(root.get("finally")), problems)
-    handlers = draft_handlers([*main, *last], problems)
-    drafts = (one for step in (*main, *last) for one in (step, *handlers.get(step.id, ())))
-    return [(one.id, plain_text(one.node.get("name"))) for one in drafts]
+    return [(step.id, plain_text(step.node.get("name"))) for step in (*main, *last)]

@@ -142,7 +142,7 @@ steps:
         (Selection(only=("a",)), {"a": "", "tell": "a", "undo": "tell"}),
         (Selection(until=("a",)), {"a": "", "tell": "a", "undo": "tell"}),
         (Selection(until=("b",)), {"a": "", "tell": "a", "undo": "tell", "b": "a"}),
-        (Selection(only=("a",), skip=("tell",)), {"a": "", "undo": "a"}),
+        (Selection(start=("a",)), {"a": "", "tell": "a", "undo": "tell", "b": "a", "c": "a b"}),
         (Selection(only=("b",)), {"b": ""}),
     ],
 )
@@ -154,5 +154,8 @@ def test_outputs_in_a_foreach_are_uses_too():
     assert "p.yaml:5: step `c` uses `steps.a.outputs.list`" in refused(load("p.yaml", HANDLED), Selection(skip=("a",)))
 
 
-def test_what_handles_a_failure_does_not_run_without_its_step():
-    assert "leaves no step to run" in refused(load("p.yaml", HANDLED), Selection(only=("tell",)))
+@pytest.mark.parametrize("flag", ["only", "start", "until", "skip"])
+def test_what_handles_a_failure_can_not_be_chosen_without_its_step(flag):
+    assert "p.yaml has no step `tell`; it has a, b, c" in refused(
+        load("p.yaml", HANDLED), Selection(**{flag: ("tell",)})
+    )
