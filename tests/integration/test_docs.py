@@ -33,6 +33,13 @@ def test_a_pipeline_of_the_documentation_works(text, runs, tmp_path):
         assert check_journal(tmp_path).finished.outcome == "succeeded"
 
 
+def test_the_graph_in_the_readme_is_what_is_drawn():
+    shown = re.search(r"^\$ (dagnats graph .*)\n((?:.*\n)*?)```", (ROOT / "README.md").read_text(), re.MULTILINE)
+    drawn = dagnats(shown[1].split()[1:], ROOT)
+    assert drawn.code == 0
+    assert drawn.text == shown[2]
+
+
 def test_the_how_to_on_conditions_is_right_about_parts(tmp_path):
     block = BLOCK.findall((ROOT / "docs" / "how-to" / "conditional-deploy.md").read_text())[0]
     (tmp_path / "release.yaml").write_text(block)
