@@ -113,11 +113,17 @@ def run(file: str | None, params: tuple[str, ...], params_file: str | None, *, h
     show_default=True,
     help="How to report.",
 )
-def validate(files: tuple[str, ...], form: str) -> int:
+@click.option(
+    "--strict",
+    is_flag=True,
+    envvar="DAGNATS_STRICT",
+    help="Report also what is allowed and often a mistake, as a problem.",
+)
+def validate(files: tuple[str, ...], form: str, *, strict: bool) -> int:
     """Check pipeline files, and report every problem of each."""
     from dagnats.cli.validate import validate_files  # noqa: PLC0415 - measured: --help and --version must not pay for it
 
-    return validate_files(files, form)
+    return validate_files(files, form, strict=strict)
 
 
 for command in author.COMMANDS:

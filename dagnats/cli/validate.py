@@ -9,16 +9,16 @@ from dagnats.definition import InvalidPipelineError, Problem, format_text, load,
 from dagnats.errors import UsageError
 
 
-def validate_files(files: Sequence[str], form: str) -> int:
+def validate_files(files: Sequence[str], form: str, *, strict: bool) -> int:
     """Check the files; 0 when all can be run, else 2."""
     problems: list[Problem] = []
     sources: dict[str, bytes] = {}
     total = wrong = 0
     for file in files:
         try:
-            load(file)
+            load(file, strict=strict)
         except InvalidPipelineError as error:
-            wrong += 1
+            wrong += error.files
             total += error.total
             problems += error.problems
             sources |= error.sources

@@ -36,18 +36,22 @@ def read(path: str) -> bytes:
     return content
 
 
-def load(path: str, text: bytes | None = None) -> Pipeline:
-    """The plan in a file, or in a text that was read elsewhere and is called `path`. Nothing of it is executed."""
-    return load_document(path, text)[1]
+def load(path: str, text: bytes | None = None, *, strict: bool = False) -> Pipeline:
+    """The plan in a file, or in a text that was read elsewhere and is called `path`. Nothing of it is executed.
+
+    When `strict`, what is allowed and often a mistake is a problem too.
+    """
+    return load_document(path, text, strict=strict)[1]
 
 
-def load_document(path: str, text: bytes | None = None) -> tuple[Node, Pipeline]:
+def load_document(path: str, text: bytes | None = None, *, strict: bool = False) -> tuple[Node, Pipeline]:
     """The plan, and beside it the tree of which it was made."""
     content = read(path) if text is None else text
-    problems = Problems(path)
-    compiled = _compile(path, content, problems)
+    problems = Problems(path, strict=strict)
+    sources = {path: content}
+    compiled = _compile(path, sources, problems)
     if compiled is None or problems:
-        raise InvalidPipelineError(problems.sorted(), {path: content}, problems.total)
+        raise InvalidPipelineError(problems.sorted(), sources, problems.total)
     return compiled
 
 
@@ -65,15 +69,20 @@ def load_mapping(path: str) -> dict[str, JSON]:
     return values
 
 
-def _compile(path: str, content: bytes, problems: Problems) -> tuple[Node, Pipeline] | None:
-    text = decode(content, problems, json=path.endswith(".json"))
+def _compile(path: str, sources: dict[str, bytes], problems: Problems) -> tuple[Node, Pipeline] | None:
+    text = decode(sources[path], problems, json=path.endswith(".json"))
     root = parse(text, problems) if text is not None else None
     if text is None or root is None:
         return None
     check_shape(root, problems)
     if not isinstance(root.value, dict):
         return None
-    return root, compile_pipeline(root, path, LINE_BREAK.split(text), problems)
+    lines = LINE_BREAK.split(text)
+    if "include" in root.value:
+        from dagnats.definition.include import join_included  # noqa: PLC0415 - few files pay for joining others
+
+        sources |= join_included(root, path, lines, problems)
+    return root, compile_pipeline(root, path, lines, problems)
 
 
 def step_ids(path: str) -> list[tuple[str, str | None]]:

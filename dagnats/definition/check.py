@@ -7,10 +7,11 @@ import re
 from functools import cache
 from typing import Any
 
+from dagnats.definition.hints import shape_hint, text_hint
 from dagnats.definition.problems import Problems, printable, quoted
 from dagnats.definition.schema import schema
 from dagnats.definition.tree import BROKEN, Node
-from dagnats.definition.words import explain_key, explain_source, is_unsupported, suggest
+from dagnats.definition.words import ENUM_WORDS, STEP_KEYS, explain_key, explain_source, is_unsupported, suggest
 
 KINDS = {
     str: "string",
@@ -34,15 +35,16 @@ NO_TEMPLATE = "templates may stand in `name`, `env`, `run`, `command`, `working_
 YES_NO = {"yes": "true", "on": "true", "y": "true", "no": "false", "off": "false", "n": "false"}
 KEY_HINTS = {
     "steps": "each step begins with `- `",
+    "if": "write an expression, or `true` or `false`",
     "allow_failure": "write `true`, or `{exit_codes: [1]}` for the exit codes with which it may fail",
 }
 LATER = "is not supported by this version"
 Path = list[tuple[Node, str | int]]
 
 
-def check_shape(root: Node, problems: Problems) -> None:
-    """Note everything in which the tree is not of the shape that the schema describes."""
-    _Checker(problems).check(root, schema(), [])
+def check_shape(root: Node, problems: Problems, part: dict[str, Any] | None = None) -> None:
+    """Note everything in which the tree is not of the shape that the schema, or a part of it, describes."""
+    _Checker(problems).check(root, schema() if part is None else part, [])
 
 
 def label(path: Path) -> str:
@@ -108,8 +110,9 @@ class _Checker:
         if "type" in part and not fits(node.value, part["type"]):
             self._wrong_type(node, part, path)
             return
-        if "if" in part and isinstance(node.value, dict) and all(key in node.value for key in part["if"]["required"]):
-            part = {**part, **part["then"]}
+        if "if" in part and isinstance(node.value, dict):
+            holds = all(key in node.value for key in part["if"]["required"])
+            part = {**part, **part.get("then" if holds else "else", {})}
         value = node.value
         if isinstance(value, dict):
             self._mapping(node, part, path)
@@ -161,6 +164,8 @@ class _Checker:
             self.problems.add(node.keys[key], f"{quoted(key)}{place} {LATER}")
             return LATER
         hint = explain_key(key, title, list(part.get("properties", ())), self.problems)
+        if title == "pipeline" and not hint and not STEP_KEYS.isdisjoint(node.value[key].fields()):
+            hint = "a step stands in the list `steps`, with its name as `id`"
         self.problems.add(node.keys[key], f"unknown key {quoted(key)}{place}", hint)
         return hint
 
@@ -182,11 +187,12 @@ class _Checker:
         text: str = node.value
         if "enum" in part and text not in part["enum"]:
             choices = ", ".join(part["enum"])
-            self._wrong(
-                node, path, f"must be one of {choices}, not {quoted(text)}", suggest(text, part["enum"], self.problems)
-            )
+            title = str(path[-1][1]) if path else ""
+            hint = ENUM_WORDS.get(title, {}).get(text) or text_hint(text, title)
+            hint = hint or suggest(text, part["enum"], self.problems)
+            self._wrong(node, path, f"must be one of {choices}, not {quoted(text)}", hint)
         elif "pattern" in part and not _pattern(part["pattern"]).search(text):
-            hint = ""
+            hint = text_hint(text, part.get("title", ""))
             if part.get("title") == "duration" and text.isdigit():
                 hint = "a number lacks its unit: write `10s` or `10m`"
             elif part.get("title") == "source":
@@ -212,7 +218,8 @@ class _Checker:
         else:
             types = list(dict.fromkeys(_types(part)))
             expected = " or ".join(WORDS[name] for name in types)
-            self._wrong(node, path, f"must be {expected}, not {_shown(node)}", _type_hint(node, key, types))
+            hint = shape_hint(node, [key for _, key in path]) or _type_hint(node, key, types)
+            self._wrong(node, path, f"must be {expected}, not {_shown(node)}", hint)
 
     def _wrong(self, node: Node, path: Path, message: str, hint: str = "") -> None:
         if isinstance(node.value, str) and "{{" in node.value:

@@ -2,12 +2,13 @@
 
 import posixpath
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from dagnats.core.fanout import INSTANCES_MAX, count
 from dagnats.core.pipeline import FanOut, Param, ParamType, Pipeline, Step
 from dagnats.core.text import has_template
 from dagnats.definition import values
+from dagnats.definition.defaults import give_defaults
 from dagnats.definition.fanout import axes_of, fan_out, own_names
 from dagnats.definition.needs import Draft, draft, draft_handlers
 from dagnats.definition.params import check_value
@@ -16,6 +17,9 @@ from dagnats.definition.problems import Problems, printable, quoted
 from dagnats.definition.scopes import IN_PIPELINE, Names, Scope, with_secrets
 from dagnats.definition.templates import TemplateCheck
 from dagnats.definition.tree import Node
+
+if TYPE_CHECKING:
+    from dagnats.definition.strict import Strict
 
 FINALLY_TIMEOUT_S = 300.0
 NOTHING = Node({}, 0, 0)
@@ -32,7 +36,9 @@ TYPES: dict[type, ParamType] = {
 def compile_pipeline(root: Node, file: str, lines: list[str], problems: Problems) -> Pipeline:
     """Make the plan. It is only worth something when no problem was noted."""
     params = _params(root.get("params") or NOTHING, problems)
-    main, last = draft(mappings(root.get("steps")), mappings(root.get("finally")), problems)
+    listed, finals = mappings(root.get("steps")), mappings(root.get("finally"))
+    give_defaults(root.get("defaults") or NOTHING, [*listed, *finals], problems)
+    main, last = draft(listed, finals, problems)
     variables = root.get("vars") or NOTHING
     names = Names(
         problems,
@@ -43,10 +49,12 @@ def compile_pipeline(root: Node, file: str, lines: list[str], problems: Problems
         secrets=values.secrets(root.get("secrets"), problems),
     )
     templates = TemplateCheck(names, lines, problems)
-    _check_values(root, variables, templates)
-    steps = _Steps(root.get("defaults") or NOTHING, draft_handlers([*main, *last], problems), templates, problems)
+    strict = _strict(names, templates, problems)
+    _check_values(root, variables, templates, strict)
+    handlers = draft_handlers([*main, *last], problems)
+    steps = _Steps(root.get("defaults") or NOTHING, handlers, templates, problems, strict)
     outputs = root.get("outputs") or NOTHING
-    return Pipeline(
+    plan = Pipeline(
         name=values.text(root.get("name")) or "",
         file=file,
         steps=steps.all(main, last=False),
@@ -64,6 +72,9 @@ def compile_pipeline(root: Node, file: str, lines: list[str], problems: Problems
         uses_git=names.uses_git,
         dotenv=values.env_files(root.get("dotenv"), problems),
     )
+    if strict is not None and not problems.errors:
+        strict.graph(main)
+    return plan
 
 
 def mappings(node: Node | None) -> list[Node]:
@@ -71,16 +82,27 @@ def mappings(node: Node | None) -> list[Node]:
     return [item for item in (node.items() if node is not None else []) if isinstance(item.value, dict)]
 
 
-def _check_values(root: Node, variables: Node, templates: TemplateCheck) -> None:
+def _strict(names: Names, templates: TemplateCheck, problems: Problems) -> "Strict | None":
+    if not problems.strict:
+        return None
+    from dagnats.definition.strict import Strict  # noqa: PLC0415 - only those who ask for it pay for it
+
+    return Strict(names, templates, problems)
+
+
+def _check_values(root: Node, variables: Node, templates: TemplateCheck, strict: "Strict | None") -> None:
     for node in (root.get("env") or NOTHING).fields().values():
         templates.value(node, Scope("`env` of the pipeline", IN_PIPELINE))
-    for place, node in enumerate(variables.fields().values()):
+    for place, (name, node) in enumerate(variables.fields().items()):
         scope = Scope("`vars`", IN_PIPELINE, until=place)
         script = node.get("sh")
         if script is not None:
             templates.script(script, "sh", scope)
         else:
             templates.value(node, scope)
+        if strict is not None:
+            strict.script(script or NOTHING, scope)
+            strict.note_var(name, node, scope)
     for node in (root.get("outputs") or NOTHING).fields().values():
         templates.value(node, Scope("`outputs` of the pipeline", run_fields=("id", "outcome"), any_step=True))
 
@@ -175,8 +197,14 @@ class _Steps:
     """Makes steps of drafts: what `defaults` gives, then what the step says."""
 
     def __init__(
-        self, defaults: Node, handlers: dict[str, list[Draft]], templates: TemplateCheck, problems: Problems
+        self,
+        defaults: Node,
+        handlers: dict[str, list[Draft]],
+        templates: TemplateCheck,
+        problems: Problems,
+        strict: "Strict | None",
     ) -> None:
+        self._strict = strict
         self._defaults = defaults.fields()
         self._handlers = handlers
         self._templates = templates
@@ -216,6 +244,9 @@ class _Steps:
             condition, status = self._templates.condition(fields["if"], scope)
         each = condition is not None and self._templates.mentions(condition, scope.own)
         timeout = values.duration(fields.get("timeout"), self._problems)
+        if self._strict is not None:
+            self._strict.script(fields.get("run") or NOTHING, scope)
+            self._strict.command(fields.get("command") or NOTHING, scope)
         return Step(
             id=one.id,
             name=self._name(fields.get("name")),
@@ -232,7 +263,7 @@ class _Steps:
             retry=values.retry(fields.get("retry"), self._problems),
             allow_failure=values.allow_failure(fields.get("allow_failure")),
             outputs=values.outputs(fields.get("outputs")),
-            line=one.node.line,
+            line=self._problems.local(one.node.line)[1],
             each_condition=each,
             mutex=values.text(fields.get("mutex")),
         )

@@ -14,6 +14,7 @@ from dagnats.definition.words import suggest
 ID = re.compile(r"[a-z][a-z0-9_-]{0,62}")
 MAX_ID = 63
 MAX_CYCLES = 20
+MAX_IMPLIED = 20
 SHOWN_OF_CYCLE = 8
 
 
@@ -49,7 +50,7 @@ def _note_given(step: Node, taken: dict[str, Node], problems: Problems) -> None:
     if name in taken:
         first = taken[name]
         message = f"the id {quoted(name)} is used twice"
-        problems.add(node, message, f"the first is at line {first.line}, column {first.column}")
+        problems.add(node, message, f"the first is at {problems.where(first, node)}")
     else:
         taken[name] = node
 
@@ -69,6 +70,16 @@ class Ancestry:
         if not self._above:
             self._work_out()
         return bool(self._above.get(step.id, -1) & self._bit[other])
+
+    def implied(self, step: Draft) -> list[tuple[str, str]]:
+        """Needs of a step that others of its needs have too, each with one of those; not more than somebody reads."""
+        if not self._above:
+            self._work_out()
+        together = 0
+        for need in step.needs:
+            together |= self._above[need]
+        found = [need for need in step.needs if together & self._bit[need]][:MAX_IMPLIED]
+        return [(need, next(other for other in step.needs if self._above[other] & self._bit[need])) for need in found]
 
     def _work_out(self) -> None:
         # One integer a step, a bit for each step above it: 10,000 steps are 12 MB, and joining two sets is one operation.

@@ -29,8 +29,10 @@ def matches(pattern: str, text: str) -> bool:
 
 @lru_cache(256)
 def _compiled(pattern: str) -> Any:
-    import re2  # noqa: PLC0415 - measured: 13 ms that a file without patterns does not pay
-
+    try:
+        import re2  # noqa: PLC0415 - measured: 13 ms that a file without patterns does not pay
+    except ImportError:
+        raise PatternError("it can not be checked", "install the Python package google-re2") from None
     options = re2.Options()
     options.log_errors = False
     try:

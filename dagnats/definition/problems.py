@@ -1,11 +1,15 @@
 """What is wrong with a pipeline file, and the list in which every check of a file collects it."""
 
+from bisect import bisect_left
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Literal, Protocol
 
 MAX_KEPT = 1000
 MAX_SUGGESTIONS = 100
 SHOWN_NAME = 60
+
+
+Severity = Literal["error", "warning"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +22,7 @@ class Problem:
     length: int
     message: str
     hint: str = ""
+    severity: Severity = "error"
 
 
 class Place(Protocol):
@@ -31,24 +36,54 @@ class Place(Protocol):
 class Problems:
     """The problems of one file: each is kept once, and beyond a bound they are only counted."""
 
-    def __init__(self, file: str) -> None:
+    def __init__(self, file: str, *, strict: bool = False) -> None:
         self.file = file
+        self.strict = strict
         self.total = 0
+        self.errors = 0
         self._seen: set[Problem] = set()
         self._suggestions = 0
+        self._starts: list[int] = []
+        self._files = [file]
 
     def add(self, place: Place, message: str, hint: str = "") -> None:
         """Note a problem at a node of the file."""
         self.add_at(place.line, place.column, place.length, message, hint)
 
-    def add_at(self, line: int, column: int, length: int, message: str, hint: str = "") -> None:
+    def warn(self, place: Place, message: str, hint: str = "") -> None:
+        """Note what is allowed and often a mistake; whoever calls has asked whether `strict` is wanted."""
+        self.add_at(place.line, place.column, place.length, message, hint, severity="warning")
+
+    def add_at(
+        self, line: int, column: int, length: int, message: str, hint: str = "", *, severity: Severity = "error"
+    ) -> None:
         """Note a problem at a position of the file; line 0 is the file as a whole."""
-        problem = Problem(self.file, line, column, max(length, 1), message, hint)
+        file, line = self.local(line)
+        problem = Problem(file, line, column, max(length, 1), message, hint, severity)
         if problem in self._seen:
             return
         self.total += 1
+        self.errors += severity == "error"
         if len(self._seen) < MAX_KEPT:
             self._seen.add(problem)
+
+    def part(self, file: str, start: int) -> "Problems":
+        """The problems of a file whose lines are counted on from `start`; here they count from 1, and each is noted for the whole."""
+        self._starts.append(start)
+        self._files.append(file)
+        return _Part(self, file, start)
+
+    def local(self, line: int) -> tuple[str, int]:
+        """The file, and the line in it, of a line that is counted through all files."""
+        if not self._starts:
+            return self.file, line
+        place = bisect_left(self._starts, line)
+        return self._files[place], line - (self._starts[place - 1] if place else 0)
+
+    def where(self, node: Place, seen_from: Place) -> str:
+        """How a message at one place names another, with its file if that is another one."""
+        (file, line), (here, _) = self.local(node.line), self.local(seen_from.line)
+        return f"line {line}, column {node.column}" if file == here else f"{printable(file)}:{line}:{node.column}"
 
     def may_suggest(self) -> bool:
         """Say whether a search for a similar name is still worth its time: a file can hold 100,000 wrong names."""
@@ -57,10 +92,29 @@ class Problems:
 
     def sorted(self) -> tuple[Problem, ...]:
         """All that is kept, in the order of the file."""
-        return tuple(sorted(self._seen, key=lambda p: (p.line, p.column, p.message)))
+        order = {file: place for place, file in enumerate(self._files)}
+        return tuple(sorted(self._seen, key=lambda p: (order[p.file], p.line, p.column, p.message)))
 
     def __bool__(self) -> bool:
         return self.total > 0
+
+
+class _Part(Problems):
+    """The problems of one of several files, on their way to those of the whole."""
+
+    def __init__(self, whole: Problems, file: str, start: int) -> None:
+        super().__init__(file)
+        self._whole = whole
+        self._start = start
+
+    def add_at(
+        self, line: int, column: int, length: int, message: str, hint: str = "", *, severity: Severity = "error"
+    ) -> None:
+        super().add_at(line, column, length, message, hint, severity=severity)
+        self._whole.add_at(self._start + max(line, 1), max(column, 1), length, message, hint, severity=severity)
+
+    def may_suggest(self) -> bool:
+        return self._whole.may_suggest()
 
 
 def quoted(name: object) -> str:

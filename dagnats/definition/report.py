@@ -22,6 +22,11 @@ class InvalidPipelineError(UsageError):
         self.sources = dict(sources)
         self.total = len(self.problems) if total is None else total
 
+    @property
+    def files(self) -> int:
+        """How many files the problems are in: a pipeline may include others."""
+        return len({problem.file for problem in self.problems})
+
     def __str__(self) -> str:
         return format_text(self.problems, self.sources, self.total)
 
@@ -46,7 +51,7 @@ def summary(problems: int, files: int) -> str:
 
 def to_json(problems: Sequence[Problem]) -> list[dict[str, Any]]:
     """Problems as data."""
-    names = ("file", "line", "column", "length", "message", "hint")
+    names = ("file", "line", "column", "length", "message", "hint", "severity")
     return [{name: getattr(problem, name) for name in names} for problem in problems]
 
 
@@ -58,7 +63,8 @@ def _block(problem: Problem, lines: list[str]) -> str:
     place = printable(problem.file)
     if not problem.line:
         return f"{place}: {problem.message}" + (f"; {problem.hint}" if problem.hint else "")
-    head = f"{place}:{problem.line}:{problem.column}: {problem.message}"
+    warning = "warning: " if problem.severity == "warning" else ""
+    head = f"{place}:{problem.line}:{problem.column}: {warning}{problem.message}"
     if problem.line > len(lines):
         return head + (f"\n      | {problem.hint}" if problem.hint else "")
     shown, before, marked = excerpt(lines[problem.line - 1], problem.column, problem.length)

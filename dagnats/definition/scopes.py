@@ -4,7 +4,7 @@ from dataclasses import dataclass, field, replace
 
 from dagnats.definition.needs import Ancestry, Draft
 from dagnats.definition.problems import Problems, quoted
-from dagnats.definition.words import suggest
+from dagnats.definition.words import explain_field, explain_root, suggest
 
 ROOTS = ("params", "vars", "env", "git", "pipeline", "run", "steps")
 ELSEWHERE = {
@@ -78,6 +78,7 @@ class Names:
     secrets: dict[str, str] = field(default_factory=dict)
     env_names: set[str] = field(default_factory=set)
     uses_git: bool = False
+    read_steps: set[str] = field(default_factory=set)
     _main_ancestry: Ancestry | None = None
     _last_ancestry: Ancestry | None = None
 
@@ -89,7 +90,7 @@ class Names:
         if root == "failed" and scope.handles:
             return self._field("failed", path[1:], FAILED_FIELDS)
         if root not in scope.roots:
-            return self._unknown_root(root, scope)
+            return self._unknown_root(path, scope)
         rules = {
             "params": self._params,
             "vars": self._vars,
@@ -102,7 +103,8 @@ class Names:
         }
         return rules[root](path, scope)
 
-    def _unknown_root(self, root: str, scope: Scope) -> Finding:
+    def _unknown_root(self, path: tuple[str, ...], scope: Scope) -> Finding:
+        root = path[0]
         elsewhere = _elsewhere(root, scope)
         if elsewhere is not None:
             return elsewhere
@@ -111,7 +113,11 @@ class Names:
                 return Finding(f"{quoted(root)} is not defined", f"did you mean {quoted(f'{group}.{root}')}?")
         if (root in self.main or root in self.last) and "steps" in scope.roots:
             return Finding(f"{quoted(root)} is not defined", f"did you mean {quoted(f'steps.{root}.outputs')}?")
-        hint = suggest(root, list(scope.roots), self.problems) or f"known here: {', '.join(scope.roots)}"
+        hint = (
+            explain_root(path)
+            or suggest(root, list(scope.roots), self.problems)
+            or f"known here: {', '.join(scope.roots)}"
+        )
         return Finding(f"{quoted(root)} is not defined", hint)
 
     def _params(self, path: tuple[str, ...], _scope: Scope) -> Finding | None:
@@ -168,7 +174,11 @@ class Names:
     def _field(self, owner: str, rest: tuple[str, ...], known: tuple[str, ...]) -> Finding | None:
         if not rest or rest[0] in known:
             return None
-        hint = suggest(rest[0], list(known), self.problems) or f"it has {', '.join(known)}"
+        hint = (
+            explain_field(rest[0], known)
+            or suggest(rest[0], list(known), self.problems)
+            or f"it has {', '.join(known)}"
+        )
         return Finding(f"{quoted(owner)} has no {quoted(rest[0])}", hint)
 
     def _steps(self, path: tuple[str, ...], scope: Scope) -> Finding | None:
@@ -177,6 +187,7 @@ class Names:
         name = path[1]
         if name not in self.main and name not in self.last:
             return self._unknown_step(name)
+        self.read_steps.add(name)
         return self._unneeded(name, scope) or self._of_step(name, path[2:])
 
     def _of_step(self, name: str, rest: tuple[str, ...]) -> Finding | None:

@@ -1,18 +1,21 @@
 """Every template of a file, checked without being rendered: its syntax, and that all it mentions exists."""
 
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Iterable, Iterator
 from functools import cached_property
 from typing import Any
 
 from dagnats.core.text import has_template
-from dagnats.definition.problems import Problems
+from dagnats.definition.expressions import foreign_parts, unquoted_text
+from dagnats.definition.problems import Problems, Severity
 from dagnats.definition.scopes import Names, Scope
 from dagnats.definition.tree import Node
+from dagnats.definition.words import NULLS
 
 # The conditions that nearly all pipelines make do with; to know what they say takes no parser.
 BARE_STATUS = re.compile(r"(success|failure|always|cancelled)\(\s*\)")
 CONSTANTS = frozenset(["true", "false"])
+Starts = list[tuple[int, Node]]
 FOREIGN_BRACES = "${{"
 FOREIGN_START = re.compile(re.escape(FOREIGN_BRACES))
 
@@ -46,19 +49,25 @@ class TemplateCheck:
 
     def script(self, node: Node, shell: str | tuple[str, ...], scope: Scope) -> str | None:
         """Check the templates of a script, also for places where a shell would not see the value; give the script."""
-        parts = [part for part in (node.items() or [node]) if isinstance(part.value, str)]
-        if not parts:
+        script, starts = _joined(node)
+        if script is None:
             return None
-        script = "\n".join(part.value for part in parts)
-        if has_template(script):
-            starts, line = [], 1
-            for part in parts:
-                starts.append((line, part))
-                line += part.value.count("\n") + 1
-            if self._check(script, starts, scope):
-                for error in self._templates.check_script(script, shell):
-                    self._report(error, starts)
+        if has_template(script) and self._check(script, starts, scope):
+            for error in self._templates.check_script(script, shell):
+                self._report(error, starts)
         return script
+
+    def references(self, node: Node) -> Iterator[tuple[Starts, Iterable[Any]]]:
+        """The references in a script or a text that was checked, with what is needed to say where each stands."""
+        script, starts = _joined(node)
+        found = self._parse(script, expression=False) if script is not None and has_template(script) else ()
+        if not isinstance(found, Exception):
+            yield starts, found
+
+    def warn_pasted(self, starts: Starts, reference: Any, message: str, hint: str) -> None:
+        """Note a warning at a reference that is pasted."""
+        needle = re.compile(_needle(reference.path).pattern + r"(?=[^}]*\|\s*raw\b)")
+        self._place(starts, reference.line, None, needle, message=message, hint=hint, severity="warning")
 
     def condition(self, node: Node, scope: Scope) -> tuple[str | None, frozenset[str]]:
         """Check an `if`; give its expression without braces, and the status functions it calls."""
@@ -90,7 +99,7 @@ class TemplateCheck:
         found = self._parse(expression, expression=True) if any(name in expression for name in names) else ()
         return not isinstance(found, Exception) and any(reference.path[0] in names for reference in found)
 
-    def _check(self, text: str, starts: list[tuple[int, Node]], scope: Scope, *, expression: bool = False) -> bool:
+    def _check(self, text: str, starts: Starts, scope: Scope, *, expression: bool = False) -> bool:
         if FOREIGN_BRACES in text:
             line = text[: text.index(FOREIGN_BRACES)].count("\n") + 1
             hint = "leave out the `$`" if not expression else "`if` is an expression; leave out `${{` and `}}`"
@@ -98,13 +107,22 @@ class TemplateCheck:
             return False
         found = self._parse(text, expression=expression)
         if isinstance(found, Exception):
-            self._report(found, starts)
+            foreign = foreign_parts(text, expression=expression)
+            for part in foreign:
+                line = text.count("\n", 0, part.start) + 1
+                needle = re.compile(re.escape(part.piece))
+                self._place(starts, line, None, needle, message=part.message, hint=part.hint)
+            if not foreign:
+                self._report(found, starts)
             return False
         good = True
         for reference in found:
             finding = self._names.judge(reference.path, scope)
             if finding is not None:
                 good = False
+                if expression and finding.message.endswith("is not defined"):
+                    meant = unquoted_text(text, reference.path[0]) if reference.path[0] not in NULLS else ""
+                    finding.hint = f"put text in quotes: `'{meant}'`" if meant else finding.hint
                 needle = _needle(reference.path)
                 self._place(starts, reference.line, None, needle, message=finding.message, hint=finding.hint)
         if "secrets" in scope.roots and any(reference.path[0] == "secrets" for reference in found):
@@ -122,21 +140,33 @@ class TemplateCheck:
                 self._known[key] = error
         return self._known[key]
 
-    def _report(self, error: Any, starts: list[tuple[int, Node]]) -> None:
+    def _report(self, error: Any, starts: Starts) -> None:
         self._place(starts, error.line or 1, error.column, None, message=error.message, hint=error.hint or "")
 
     def _place(
         self,
-        starts: list[tuple[int, Node]],
+        starts: Starts,
         line: int,
         column: int | None,
         needle: re.Pattern[str] | None,
         *,
         message: str,
         hint: str,
+        severity: Severity = "error",
     ) -> None:
         first, node = next((start for start in reversed(starts) if start[0] <= line), starts[0])
-        self._problems.add_at(*locate(node, line - first + 1, column, needle, self._lines), message, hint)
+        place = locate(node, line - first + 1, column, needle, self._lines)
+        self._problems.add_at(*place, message, hint, severity=severity)
+
+
+def _joined(node: Node) -> tuple[str | None, Starts]:
+    """A script that may be a list of lines, and the line at which each of its nodes begins."""
+    parts = [part for part in (node.items() or [node]) if isinstance(part.value, str)]
+    starts, line = [], 1
+    for part in parts:
+        starts.append((line, part))
+        line += part.value.count("\n") + 1
+    return "\n".join(part.value for part in parts) if parts else None, starts
 
 
 def locate(

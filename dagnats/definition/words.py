@@ -17,7 +17,7 @@ LATER_STEP = """image container artifacts once type duration signal pipeline par
 provider model base_url api_key_env system prompt context tools loop budget output_schema checks temperature reasoning
 max_output_tokens observation_max_bytes sandbox network protect price"""
 UNSUPPORTED: dict[str, frozenset[str]] = {
-    "pipeline": frozenset({"services", "include", "budget"}),
+    "pipeline": frozenset({"services", "budget"}),
     "step": frozenset(LATER_STEP.split()),
     "defaults": frozenset(LATER_STEP.split()),
 }
@@ -42,12 +42,19 @@ STEP_WORDS = _by_word({
     "did you mean `foreach`?": "for with_items loop_over each",
     "did you mean `on_failure`?": "on_error catch rescue",
     "did you mean `mutex`?": "lock resource_group concurrency",
-    "it stands at the top of the file, once for all steps": "params finally defaults dotenv max_parallel fail_fast include",
-    STAGES: "stage",
+    "it stands at the top of the file, once for all steps": "secrets params finally defaults dotenv max_parallel fail_fast include",
+    "put it at the beginning of `run`": "before_script before",
+    "put it at the end of `run`, or into a step of `finally`": "after_script",
+    "there is no cache to fill: steps work in the project's directory, where everything stays": "cache",
+    "it runs on this machine, so there is nothing to choose": "tags runner agent platform",
+    "did you mean `params` of the pipeline?": "inputs parameters",
+    "did you mean `finally`, beside `steps`?": "on_exit cleanup always_run",
+    STAGES: "stage stages",
 })  # fmt: skip
+INCLUDED = "a file that is included holds `steps`, `params`, `vars`, `env` and `include`; this belongs into the file that is run"
 FOREIGN: dict[str, dict[str, str]] = {
     "step": STEP_WORDS,
-    "defaults": STEP_WORDS | _by_word({"`id`, `needs`, `run` and `command` have no defaults": "id needs run command", "it belongs to a step": "matrix foreach on_failure"}),
+    "defaults": STEP_WORDS | _by_word({"`id`, `needs`, `run` and `command` have no defaults": "id needs run command"}),
     "pipeline": _by_word({
         "did you mean `steps`, one list of all steps?": "jobs tasks pipeline workflow targets nodes dag",
         "did you mean `env`, or `vars`?": "environment variables",
@@ -58,9 +65,18 @@ FOREIGN: dict[str, dict[str, str]] = {
         "did you mean `finally`?": "on_exit handler_on cleanup teardown always post",
         "did you mean `max_parallel`?": "concurrency parallelism parallel max_active_steps",
         "did you mean `name`?": "title",
+        "did you mean `include`?": "includes import imports extends",
         "did you mean `timeout`, with its unit: `10m`?": "timeout_minutes",
         "who starts a pipeline decides when; remove the line": "on trigger triggers schedule",
         "the format has no version; remove the line": "version",
+        "write it as the first of `steps`": "before_script before_all",
+        "write it as a step of `finally`": "after_script after_all",
+        "a step stands in the list `steps`: `- run: …`": "run script command commands cmd",
+        "it is for steps, or for all of them in `defaults`": "shell working_dir retry allow_failure idle_timeout matrix foreach",
+        "there are no permissions to ask for; a step has those of the caller": "permissions",
+        "steps run on this machine; remove the line": "runs_on",
+        "there is no cache to fill: steps work in the project's directory, where everything stays": "cache",
+        "a condition is that of a step, or of all in `defaults`": "if when only except rules",
         STAGES: "stages stage",
     }),
     "retry": _by_word({
@@ -78,6 +94,10 @@ FOREIGN: dict[str, dict[str, str]] = {
         "did you mean `pattern`?": "regex regexp match format",
         "did you mean `minimum`?": "min",
         "did you mean `maximum`?": "max",
+    }),
+    "var from a script": _by_word({"a var from a script has `sh` and nothing else": "default timeout env dir shell required"}),
+    "included file": _by_word({
+        INCLUDED: "name description dotenv secrets services defaults max_parallel timeout fail_fast finally outputs",
     }),
     "foreach": _by_word({"did you mean `items`?": "in list var of", "did you mean `as`?": "item name"}),
     "dotenv file": _by_word({"did you mean `path`?": "file name", "did you mean `optional`?": "required missing_ok"}),
@@ -132,3 +152,86 @@ def suggest(name: str, known: "list[str] | dict[str, object]", problems: Problem
         return ""
     close = get_close_matches(name, list(known)[:1000], 1)
     return f"did you mean {quoted(close[0])}?" if close else ""
+
+
+ENUM_WORDS = {
+    "type": {
+        "choice": "write `type: string` and the choices as `enum: [a, b]`",
+        "enum": "write `type: string` and the choices as `enum: [a, b]`",
+        "select": "write `type: string` and the choices as `enum: [a, b]`",
+        "list": "did you mean `array`?",
+        "map": "did you mean `object`?",
+        "dict": "did you mean `object`?",
+        "float": "did you mean `number`?",
+        "text": "did you mean `string`?",
+        "json": "did you mean `object`, or `array`?",
+    },
+    "strategy": {
+        "constant": "did you mean `fixed`?",
+        "backoff": "did you mean `exponential`?",
+        "exp": "did you mean `exponential`?",
+    },
+}
+STEP_KEYS = frozenset(["script", "run", "cmd", "cmds", "command", "commands", "stage", "uses", "steps"])
+ROOT_WORDS = {
+    "github": "git",
+    "inputs": "params",
+    "parameters": "params",
+    "needs": "steps",
+    "jobs": "steps",
+    "tasks": "steps",
+    "variables": "vars",
+    "environment": "env",
+    "outputs": "steps.ID.outputs",
+    "job": "steps.ID",
+    "strategy": "matrix",
+    "workflow": "pipeline",
+}
+PATH_WORDS: dict[tuple[str, ...], str] = {
+    ("github", "sha"): "git.sha",
+    ("github", "ref"): "git.branch",
+    ("github", "ref_name"): "git.branch",
+    ("github", "head_ref"): "git.branch",
+    ("github", "workspace"): "pipeline.dir",
+    ("github", "workflow"): "pipeline.name",
+    ("github", "run_id"): "run.id",
+    ("github", "run_attempt"): "run.attempt",
+    ("github", "event"): "params, given with `-p`",
+    ("job", "status"): "run.outcome, in `finally`",
+    ("runner", "os"): "a var: `{sh: uname -s}`",
+}
+FIELD_WORDS = {
+    "output": "outputs",
+    "result": "status",
+    "outcome": "status",
+    "conclusion": "status",
+    "state": "status",
+    "returncode": "exit_code",
+    "return_code": "exit_code",
+    "code": "exit_code",
+    "exitcode": "exit_code",
+    "commit": "sha",
+    "hash": "sha",
+    "ref": "branch",
+    "ref_name": "branch",
+}
+PRINTED = "what a step prints is no value; let it write to `$DAGNATS_OUTPUT`"
+NULLS = frozenset(["null", "nil", "undefined", "NULL", "Null"])
+
+
+def explain_root(path: tuple[str, ...]) -> str:
+    """What a context of another tool is called here, or nothing."""
+    if path[0] in NULLS:
+        return "write `none`; what may be missing is asked for by `is defined`, or given a `default`"
+    meant = PATH_WORDS.get(path[:2]) or ROOT_WORDS.get(path[0])
+    if meant is None:
+        return ""
+    return f"did you mean {meant}?" if " " in meant else f"did you mean {quoted(meant)}?"
+
+
+def explain_field(name: str, known: tuple[str, ...]) -> str:
+    """What a field of another tool is called here, or nothing."""
+    meant = FIELD_WORDS.get(name.lower())
+    if meant in known:
+        return f"did you mean {quoted(meant)}?"
+    return PRINTED if name in ("stdout", "stderr", "log", "logs") and "outputs" in known else ""

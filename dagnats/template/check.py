@@ -15,7 +15,21 @@ from dagnats.template.values import bounded
 STATUS_FUNCTIONS: Final = frozenset({"success", "failure", "always", "cancelled"})
 MAX_LOOPS: Final = 8
 MAX_DEPTH: Final = 50
+MAX_ORIGINS: Final = 100
 
+_FOREIGN_FUNCTIONS: Final = {
+    "contains": "write `'part' in value`",
+    "startswith": "compare a part: `value[:8] == 'release/'`",
+    "endswith": "compare a part: `value[-3:] == '-rc'`",
+    "tojson": "write `value | tojson`",
+    "fromjson": "write `value | fromjson`",
+    "format": "join with `~`: `'v' ~ params.version`",
+    "join": "write `list | join(', ')`",
+    "len": "write `value | length`",
+    "hashfiles": "make a var of it: `vars: {name: {sh: …}}`",
+    "env": "write `env.NAME`",
+    "succeeded": "did you mean `success()`?",
+}
 _FORBIDDEN: Final[dict[type[nodes.Node], str]] = {
     nodes.Extends: "extends",
     nodes.Block: "block",
@@ -74,6 +88,9 @@ class Check:
         self._depth = 0
         self._loops = 0
         self._raw = False
+        # Everything that was mentioned, in order, and what of it is in the names that the template gives itself.
+        self._flow: list[Reference] = []
+        self._origins: dict[str, list[Reference]] = {}
 
     def statements(self, body: Iterable[nodes.Node]) -> None:
         """Check a list of statements."""
@@ -91,8 +108,9 @@ class Check:
                 case nodes.For():
                     self._loop(node)
                 case nodes.Assign():
+                    before = len(self._flow)
                     self.expression(node.node)
-                    self._scopes[-1] |= self._targets(node.target)
+                    self._scopes[-1] |= self._named(node.target, before)
                 case _:
                     tag = _FORBIDDEN.get(type(node), type(node).__name__.lower())
                     raise RefusedError(f"`{{% {tag} %}}` is not available", "there are `if`, `for`, `set` and `raw`")
@@ -150,16 +168,26 @@ class Check:
     def _loop(self, node: nodes.For) -> None:
         if node.recursive:
             raise RefusedError("recursive loops are not available")
+        before = len(self._flow)
         self.expression(node.iter)
         self._loops += 1
         if self._loops > MAX_LOOPS:
             raise RefusedError(f"loops are nested over {MAX_LOOPS} deep")
-        self._scopes.append(self._targets(node.target) | {"loop"})
+        self._scopes.append(self._named(node.target, before) | {"loop"})
         self.expression(node.test)
         self.statements(node.body)
         self._scopes.pop()
         self._loops -= 1
         self.statements(node.else_)
+
+    def _named(self, target: nodes.Node, before: int) -> set[str]:
+        """The names that get a value; they hold whatever was mentioned in it."""
+        names = self._targets(target)
+        for name in names:
+            self._origins[name] = list(dict.fromkeys((*self._origins.get(name, ()), *self._flow[before:])))[
+                :MAX_ORIGINS
+            ]
+        return names
 
     def _targets(self, target: nodes.Node) -> set[str]:
         names = target.items if isinstance(target, nodes.Tuple) else [target]
@@ -179,6 +207,10 @@ class Check:
             self.expression(root)
             return
         if any(root.name in scope for scope in self._scopes):
+            held = self._origins.get(root.name, [])
+            self._flow += held
+            if self._raw:
+                self.references += [Reference(one.path, root.lineno, raw=True) for one in held]
             return
         if root.name in STATUS_FUNCTIONS:
             raise RefusedError(f"`{root.name}` is a function: write `{root.name}()`")
@@ -188,6 +220,7 @@ class Check:
                 break
             path.append(key if isinstance(key, str) else str(key.value))
         self.references.append(Reference(tuple(path), root.lineno, self._raw))
+        self._flow.append(self.references[-1])
 
     def _dash(self, node: nodes.Node) -> None:
         names: list[str] = []
@@ -252,7 +285,9 @@ class Check:
                 raise RefusedError("`range` takes one to three integers")
         elif name not in STATUS_FUNCTIONS:
             known = "range, " + ", ".join(f"{known}()" for known in sorted(STATUS_FUNCTIONS))
-            raise RefusedError(f"there is no function `{name}`", f"functions: {known}")
+            near = difflib.get_close_matches(name.lower()[:100], STATUS_FUNCTIONS, n=1, cutoff=0.5)
+            hint = _FOREIGN_FUNCTIONS.get(name.lower()) or (f"did you mean `{near[0]}()`?" if near else "")
+            raise RefusedError(f"there is no function `{name}`", hint or f"functions: {known}")
         elif not self._expression:
             raise RefusedError(f"`{name}()` is only known in an `if`")
         elif self._arguments(node):

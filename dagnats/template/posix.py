@@ -1,12 +1,14 @@
 """The quotes of bash and sh, as far as they decide whether a variable is expanded."""
 
 import re
+from collections.abc import Callable, Mapping
 from typing import Final
 
 from dagnats.template.errors import TemplateError
-from dagnats.template.scripts import TAG, VALUE, Findings, Script
+from dagnats.template.scanner import CODE, COMMENT, DOLLAR, DOUBLE, SINGLE, Scanner
+from dagnats.template.scripts import TAG, VALUE, Script
 
-_CODE, _DOUBLE, _SINGLE, _ANSI, _COMMENT = "code", "double", "single", "ansi", "comment"
+_ANSI: Final = "ansi"
 
 _HERE: Final = re.compile(r"""<<(-?)[ \t]*(?:'([^'\n]*)'|"([^"\n]*)"|\\(\w+)|(\w+))(?=[\s;&|)<>]|$)""")
 _BRACES: Final = re.compile(r"""\$\{[^{}"'`\n\\]*\}""")
@@ -15,82 +17,48 @@ _SINGLE_HINT: Final = """close the quote: 'a '"{{ x }}"' b', or use double quote
 
 def scan_bash(script: Script) -> list[TemplateError]:
     """Every interpolation that bash would not expand."""
-    return _Scanner(script, ansi=True).scan()
+    return _Posix(script, ansi=True).scan()
 
 
 def scan_sh(script: Script) -> list[TemplateError]:
     """Every interpolation that no sh would expand, be it bash or dash."""
-    return _Scanner(script, ansi=False).scan()
+    return _Posix(script, ansi=False).scan()
 
 
-class _Scanner:
-    """One pass over a script. `_modes` is what is open, the innermost last."""
+class _Posix(Scanner):
+    """A scanner that also knows here-documents: their bodies begin at the next line, and may be several."""
 
     def __init__(self, script: Script, *, ansi: bool) -> None:
-        self._text = script.text
+        super().__init__(script)
         self._has_ansi = ansi  # whether `$'` is a quote of its own
-        self._findings = Findings(script)
-        self._modes = [_CODE]
-        self._branches: list[list[str]] = []  # what was open where each `if` and `for` began
         self._here: list[tuple[str, bool, bool]] = []  # delimiter, tabs are stripped, quoted
-        self._position = 0
-        self._sure = True
 
-    def scan(self) -> list[TemplateError]:
-        """Go through the text until its end or the first doubt."""
-        steps = {
-            _CODE: self._code,
-            _DOUBLE: self._double,
-            _SINGLE: self._single,
+    def _steps(self) -> Mapping[str, Callable[[str], None]]:
+        return {
+            CODE: self._code,
+            DOUBLE: self._double,
+            SINGLE: self._single,
             _ANSI: self._ansi,
-            _COMMENT: self._comment,
+            COMMENT: self._comment,
         }
-        while self._sure and self._position < len(self._text):
-            character = self._text[self._position]
-            if character == TAG:
-                self._position += 1
-                self._tag()
-            else:
-                steps[self._modes[-1]](character)
-        return self._findings.problems
 
-    def _next(self, text: str) -> bool:
-        return self._text.startswith(text, self._position)
-
-    def _enter(self, mode: str, width: int) -> None:
-        self._modes.append(mode)
-        self._position += width
-
-    def _leave(self) -> None:
-        self._modes.pop()
-        self._position += 1
-
-    def _tag(self) -> None:
-        """A branch that opens a quote and does not close it leaves the rest in doubt."""
-        tag = self._findings.tag()
-        if tag in ("if", "for"):
-            self._branches.append(list(self._modes))
-        elif tag in ("elif", "else", "endif", "endfor"):
-            self._sure = bool(self._branches) and self._branches[-1] == self._modes and not self._here
-            if tag.startswith("end") and self._branches:
-                self._branches.pop()
+    def _is_between(self) -> bool:
+        return not self._here
 
     def _code(self, character: str) -> None:
         if self._common(character):
             return
         if character == "'":
-            self._enter(_SINGLE, 1)
+            self._enter(SINGLE, 1)
         elif self._next("$'"):
             self._sure = self._has_ansi
             self._enter(_ANSI, 2)
         elif character == "(":
-            self._enter(_CODE, 1)
+            self._enter(CODE, 1)
         elif character == ")":
-            self._position += 1
-            if len(self._modes) > 1:
-                self._modes.pop()
+            self._close_parenthesis()
         elif character == "#" and self._begins_word():
-            self._enter(_COMMENT, 1)
+            self._enter(COMMENT, 1)
         else:
             self._line(character)
 
@@ -121,27 +89,22 @@ class _Scanner:
         """What code and double quotes have in common; says whether it was that."""
         following = self._text[self._position + 1 : self._position + 2]
         if character == VALUE:
-            self._findings.value()
-            self._position += 1
+            self._value()
         elif character == "\\" and following == VALUE:
-            self._findings.value(
-                "a backslash before an interpolation keeps it from being expanded", "remove the backslash"
-            )
-            self._position += 2
+            self._value(2, "a backslash before an interpolation keeps it from being expanded", "remove the backslash")
         elif character == "$" and following == VALUE:
-            self._findings.value("a `$` before an interpolation is not part of it", "write {{ x }}, not ${{ x }}")
-            self._position += 2
+            self._value(2, *DOLLAR)
         elif character == "\\" or self._next("$$"):
             # A mark of a statement is passed by whoever counts them.
             self._position += 1 if following == TAG else 2
         elif self._next("$("):
-            self._enter(_CODE, 2)
+            self._enter(CODE, 2)
         elif self._next("${"):
             self._braces()
         elif character == "`":
             self._sure = False  # what is within has rules of its own
-        elif character == '"' and self._modes[-1] == _CODE:
-            self._enter(_DOUBLE, 1)
+        elif character == '"' and self._modes[-1] == CODE:
+            self._enter(DOUBLE, 1)
         else:
             return False
         return True
@@ -169,14 +132,6 @@ class _Scanner:
             self._position += 2
         else:
             self._single(character)
-
-    def _comment(self, character: str) -> None:
-        if character == "\n":
-            self._modes.pop()
-            return
-        if character == VALUE:
-            self._findings.value()
-        self._position += 1
 
     def _here_document(self) -> None:
         found = _HERE.match(self._text, self._position)

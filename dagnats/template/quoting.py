@@ -10,6 +10,7 @@ from typing import Final
 from dagnats.core.text import has_template
 from dagnats.template.errors import TemplateError
 from dagnats.template.posix import scan_bash, scan_sh
+from dagnats.template.pwsh import scan_pwsh
 from dagnats.template.scripts import TAG, VALUE, Findings, Script, flatten
 
 _NAME: Final = "_DAGNATS_VALUE_"
@@ -17,59 +18,43 @@ _NAME: Final = "_DAGNATS_VALUE_"
 
 def check_script(text: str, shell: str | tuple[str, ...]) -> list[TemplateError]:
     """Every interpolation of a script that its shell would not expand, each with what to write instead."""
-    scan = {"bash": scan_bash, "sh": scan_sh, "pwsh": _scan_pwsh, "python": _scan_python}.get(
+    scan = {"bash": scan_bash, "sh": scan_sh, "pwsh": scan_pwsh, "python": _scan_python}.get(
         shell if isinstance(shell, str) else ""
     )
     script = flatten(text) if scan and has_template(text) else None
     return scan(script) if scan and script else []
 
 
-def _scan_pwsh(script: Script) -> list[TemplateError]:
-    findings = Findings(script)
-    text, position = script.text, 0
-    ends = {"@'": "\n'@", '@"': '\n"@', "<#": "#>", "'": "'", '"': '"', "#": "\n"}
-    while position < len(text):
-        start = next((start for start in ends if text.startswith(start, position)), None)
-        if start is None:
-            if text[position] == VALUE:
-                findings.value()
-            position += 2 if text[position] == "`" and text[position + 1 : position + 2] != VALUE else 1
-            continue
-        position += len(start)
-        end = text.find(ends[start], position)
-        part = text[position : end if end >= 0 else len(text)]
-        # Text in double quotes may hold code that holds quotes, and a backtick may escape the end. A statement within
-        # quotes may be what opens or closes them.
-        if TAG in part or ('"' in start and ("$(" in part or "`" in part)):
-            break
-        for _ in range(part.count(VALUE)):
-            findings.value(*_PWSH_QUOTED if "'" in start else ())
-        if end < 0:
-            break
-        position = end + len(ends[start])
-    return findings.problems
-
-
-_PWSH_QUOTED: Final = (
-    "an interpolation in single quotes is not expanded",
-    "use double quotes, or join: 'a ' + \"{{ x }}\" + ' b'",
-)
-
-
 def _scan_python(script: Script) -> list[TemplateError]:
     findings = Findings(script)
     text = script.text.replace(TAG, "").replace(VALUE, _NAME)
+    formatted = 0  # how many literals are open in whose braces there is code
     try:
         for found in tokenize.generate_tokens(io.StringIO(text).readline):
-            quoted = found.type not in (tokenize.NAME, tokenize.COMMENT)
-            for _ in range(found.string.count(_NAME)):
-                findings.value(*_PYTHON_QUOTED if quoted else ())
+            formatted += (found.type == _FORMATTED_START) - (found.type == _FORMATTED_END)
+            for place in range(found.string.count(_NAME)):
+                findings.value(*_python_problem(found, formatted > 0, is_first=place == 0))
     except (tokenize.TokenError, SyntaxError):
         pass  # Python itself will say so, with a better message
     return findings.problems
 
 
+def _python_problem(found: tokenize.TokenInfo, is_formatted: bool, *, is_first: bool) -> tuple[str, ...]:
+    if found.type == tokenize.COMMENT:
+        return ()
+    if found.type != tokenize.NAME or is_formatted:
+        return _PYTHON_QUOTED
+    return () if found.string.startswith(_NAME) or not is_first else _PYTHON_JOINED
+
+
+# Before Python 3.12 a literal with code in its braces was one token; a script means the same whatever runs this check.
+_FORMATTED_START: Final[int] = getattr(tokenize, "FSTRING_START", -1)
+_FORMATTED_END: Final[int] = getattr(tokenize, "FSTRING_END", -1)
 _PYTHON_QUOTED: Final = (
     "an interpolation in Python is a string literal with quotes of its own, and is not expanded inside another one",
     "write it without quotes: 'a ' + {{ x }}",
+)
+_PYTHON_JOINED: Final = (
+    "an interpolation in Python is a string literal, which letters right before it would change",
+    "put an operator or a blank between them",
 )

@@ -134,7 +134,21 @@ def test_interpolations_that_are_fine_or_in_doubt(script: str) -> None:
         ("@'\n{{ x }}\n'@\n@\"\n{{ x }}'\n\"@", [2]),
         ("# don't\nWrite {{ x }} '{{ x }}'", [2]),
         ("<# ' #> {{ x }}", []),
-        ("Write \"$(f 'a')\" '{{ x }}'", []),
+        ("Write \"$(f 'a')\" '{{ x }}'", [1]),
+        ("Write \"$(f '{{ x }}')\" {{ x }}", [1]),
+        ('Write "it\'s {{ x }}" "a`"\'{{ x }}" \'{{ x }}\'', [1]),
+        ("Write 'it''s' \"a\"\"'{{ x }}\"\n'{{ x }}'", [2]),
+        ("Write \u2018{{ x }}\u2019 \u201cit\u2019s {{ x }}\u201d", [1]),
+        ("Write a#'b' '{{ x }}'", [1]),
+        ('Write `{{ x }} "`{{ x }}" ``{{ x }}', [1, 1]),
+        ("Write ${{ x }}", [1]),
+        ("Write ${a'b} '{{ x }}'", [1]),
+        ("Write (f ')' '{{ x }}') '{{ x }}'", [1, 1]),
+        ("@\"\n'{{ x }}' \"@ $('{{ x }}')\n\"@\n'{{ x }}'", [2, 4]),
+        ("@'\n'@'{{ x }}'\n", [2]),
+        ("Write @'x' '{{ x }}'", []),
+        ("cmd --% '{{ x }}'", []),
+        ("{% for i in list %}Write '{{ i }}'\n{% endfor %}", [1]),
         ("{% if x %}'{% endif %}{{ x }}'", []),
     ],
 )
@@ -149,10 +163,26 @@ def test_pwsh(script: str, lines: list[int]) -> None:
         ("a = {{ x }}  # {{ x }}\nb = '''\n{{ x }}'''", [3]),
         ("{% for i in list %}print({{ i }})\n{% endfor %}print('{{ x }}')", [2]),
         ("  print('unbalanced {{ x }}", []),
+        ("print(f'{ {{ x }} }' + {{ x }})", [1]),
+        ("print(f'{a}' + {{ x }} + f'{{ x }}')", [1]),
+        ("print(b{{ x }}, r{{ x }}, {{ x }}{{ x }})", [1, 1]),
+        ("print('a' {{ x }}, {'k': {{ x }}})", []),
+        ('import sys\nif sys.argv:\n    print("""\n{{ x }}""")', [4]),
     ],
 )
 def test_python(script: str, lines: list[int]) -> None:
     assert [problem.line for problem in check_script(script, "python")] == lines
+
+
+def test_each_problem_of_pwsh_says_what_to_write() -> None:
+    problems = check_script("'{{ x }}'\n@'\n{{ x }}\n'@\n`{{ x }}\n${{ x }}", "pwsh")
+    assert [problem.message for problem in problems] == [
+        "an interpolation in single quotes is not expanded",
+        "an interpolation in a here-string of single quotes is not expanded",
+        "a backtick before an interpolation keeps it from being expanded",
+        "a `$` before an interpolation is not part of it",
+    ]
+    assert all(problem.hint for problem in problems)
 
 
 def test_unknown_shells_are_not_judged() -> None:

@@ -189,5 +189,6 @@ def test_problems_as_data_hold_what_the_text_does():
             "length": 4,
             "message": "unknown key `step`",
             "hint": "did you mean `steps`?",
+            "severity": "error",
         }
     ]

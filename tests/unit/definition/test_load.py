@@ -358,3 +358,31 @@ def test_every_default_is_taken_by_a_step_that_does_not_set_it_and_by_no_other()
 )
 def test_git_is_asked_only_when_a_template_mentions_it(text, uses):
     assert load("p.yaml", f"name: x\n{text}\n".encode()).uses_git is uses
+
+
+def test_defaults_may_make_instances_and_handlers():
+    found = plan(
+        """
+        name: x
+        defaults:
+          matrix: {n: [1, 2]}
+          mutex: door
+          on_failure: [{run: echo {{ failed.step }}}]
+        steps:
+          - {id: a, run: x}
+          - {id: b, matrix: {m: [3]}, mutex: other, on_failure: [{id: own, run: x}], run: x}
+          - {id: c, foreach: "[1]", run: x}
+    """.replace("run: echo {{ failed.step }}", "run: 'echo {{ failed.step }}'")
+    )
+    assert [(step.id, step.handles, step.mutex) for step in found.steps] == [
+        ("a", None, "door"),
+        ("a-on-failure-1", "a", "door"),
+        ("b", None, "other"),
+        ("own", "b", "door"),
+        ("c", None, "door"),
+        ("c-on-failure-1", "c", "door"),
+    ]
+    made = {step.id: step.fan_out for step in found.steps}
+    assert made["a"].axes == {"n": (1, 2)}
+    assert made["b"].axes == {"m": (3,)}
+    assert not made["c"].is_matrix

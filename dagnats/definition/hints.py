@@ -1,0 +1,59 @@
+"""What to write instead of a value of the wrong shape, where the shape tells what was meant."""
+
+import re
+
+from dagnats.definition.problems import printable
+from dagnats.definition.tree import Node
+
+SHELL_WORDS = r"[A-Za-z][\w.-]*(?: [\w./+-]+)+"
+PROGRAMS = frozenset(["zsh", "fish", "ksh", "dash", "nu", "node", "deno", "bun", "perl", "ruby", "python3"])
+TIME = r"([0-9]+(?:\.[0-9]+)?) ?([a-z]+)"
+UNITS = {
+    "ms": ("ms", "msec", "msecs", "millisecond", "milliseconds"),
+    "s": ("s", "sec", "secs", "second", "seconds"),
+    "m": ("m", "min", "mins", "minute", "minutes"),
+    "h": ("h", "hr", "hrs", "hour", "hours"),
+}
+MAPPING_HINTS = {
+    "env": "write `NAME: value`, without `- ` and `=`",
+    "params": "write `name: {type: string}` for each",
+    "vars": "write `name: value` for each",
+    "outputs": "write `name: {}` for each",
+    "step": "write `- run: …` for a script",
+}
+LIST_HINTS = {
+    "needs": "write the ids in a list: `[build, test]`",
+    "steps": "each step begins with `- `",
+    "finally": "each step begins with `- `",
+    "on_failure": "each step begins with `- `",
+    "run": "write the script here; `shell` and others stand beside `run`",
+}
+
+
+def shape_hint(node: Node, keys: list[str | int]) -> str:
+    """What to write where a value is a list, a mapping or a text and should be another of these; `keys` lead to it."""
+    last = keys[-1] if keys else ""
+    if isinstance(last, int) and keys[-2:-1] and keys[-2] in ("steps", "finally", "on_failure"):
+        text = f"`- run: {printable(node.value[:60])}`" if isinstance(node.value, str) else ""
+        return f"write {text}" if text else MAPPING_HINTS["step"]
+    if isinstance(node.value, dict):
+        if keys[-2:-1] == ["env"] and "sh" in node.value:
+            return f'a script gives a var: `vars: {{{last}: {{sh: …}}}}`, and here `{last}: "{{{{ vars.{last} }}}}"`'
+        return LIST_HINTS.get(str(last), "")
+    if isinstance(node.value, list):
+        return "write one text; `|` begins one of several lines" if last == "sh" else MAPPING_HINTS.get(str(last), "")
+    return ""
+
+
+def text_hint(text: str, title: str) -> str:
+    """What a text that does not fit was meant to be."""
+    if title == "step id":
+        slug = re.sub(r"[^a-z0-9_]+", "-", text.lower()).strip("-_")[:63]
+        return f"did you mean `{slug}`?" if slug[:1].isalpha() else ""
+    if title == "shell" and (re.fullmatch(SHELL_WORDS, text) or text in PROGRAMS):
+        return f'write a list of words: `[{", ".join(text.split(" "))}, "{{0}}"]`'
+    if title == "duration":
+        found = re.fullmatch(TIME, text.strip().lower())
+        unit = next((unit for unit, names in UNITS.items() if found and found[2] in names), None)
+        return f"did you mean `{found[1]}{unit}`?" if found and unit else ""
+    return ""

@@ -1,0 +1,143 @@
+"""What is allowed and often a mistake: `validate --strict` reports it, and nothing else does."""
+
+import posixpath
+from collections.abc import Iterable, Iterator
+from itertools import pairwise
+from typing import Any
+
+from dagnats.core.pipeline import Param
+from dagnats.core.text import has_template
+from dagnats.definition.needs import Ancestry, Draft
+from dagnats.definition.problems import Problems, quoted
+from dagnats.definition.scopes import Names, Scope
+from dagnats.definition.templates import TemplateCheck
+from dagnats.definition.tree import Node
+
+PROGRAMS = {
+    **dict.fromkeys(("sh", "bash", "dash", "zsh", "ksh", "python", "python3"), "c"),
+    **dict.fromkeys(("perl", "ruby", "node"), "e"),
+    "pwsh": "Command",
+}
+HARMLESS = ("integer", "number", "boolean")
+PASTED_HINT = "leave out `| raw`: then the script gets the value as a variable"
+ARGUMENT_HINT = "write it as `run`, or give the value as an argument of its own"
+
+
+class Strict:
+    """Warnings about one file. What it knows of `vars` it is told in their order."""
+
+    def __init__(self, names: Names, templates: TemplateCheck, problems: Problems) -> None:
+        self._names = names
+        self._templates = templates
+        self._problems = problems
+        self._outside_vars: set[str] = set()
+
+    def note_var(self, name: str, node: Node, scope: Scope) -> None:
+        """Remember whether the value of a var can come from outside."""
+        if node.get("sh") is not None or any(self._outside(path, scope) for path in self._mentioned(node)):
+            self._outside_vars.add(name)
+
+    def script(self, node: Node, scope: Scope) -> None:
+        """Report values from outside that are pasted into a script."""
+        for starts, references in self._templates.references(node):
+            for reference in references:
+                if reference.raw and self._outside(reference.path, scope):
+                    name = quoted(".".join(reference.path))
+                    message = f"{name} can come from outside, and `| raw` makes code of it"
+                    self._templates.warn_pasted(starts, reference, message, PASTED_HINT)
+
+    def graph(self, drafts: list[Draft]) -> None:
+        """Report what of the needs is without effect, or seems to be missing. The file is right otherwise."""
+        check_graph(drafts, self._names, self._problems)
+
+    def command(self, node: Node, scope: Scope) -> None:
+        """Report values from outside that are in an argument which is a script: `[bash, -c, "… {{ x }}"]`."""
+        words = node.items()
+        program = words[0].value if words else None
+        option = PROGRAMS.get(posixpath.basename(program)) if isinstance(program, str) else None
+        for flag, word in pairwise(words):
+            is_script = option is not None and isinstance(flag.value, str) and _is_option(flag.value, option)
+            outside = [path for path in self._mentioned(word) if self._outside(path, scope)] if is_script else []
+            if outside:
+                message = f"{quoted('.'.join(outside[0]))} can come from outside, and {quoted(program)} takes it for code here"
+                self._problems.warn(word, message, ARGUMENT_HINT)
+
+    def _mentioned(self, node: Node) -> Iterator[tuple[str, ...]]:
+        pending = [node]
+        for part in pending:
+            pending += [*part.items(), *part.fields().values()]
+            if isinstance(part.value, str) and has_template(part.value):
+                for _, references in self._templates.references(part):
+                    yield from (reference.path for reference in references)
+
+    def _outside(self, path: tuple[str, ...], scope: Scope) -> bool:
+        root, rest = path[0], path[1:]
+        if root in scope.own:
+            return root != "matrix" and _is_computed(scope.step)
+        if root == "params" and rest:
+            return _is_open(self._names.params.get(rest[0]))
+        if root == "vars" and rest:
+            return rest[0] in self._outside_vars
+        if root == "git":
+            return rest[:1] in ((), ("branch",), ("tag",))
+        if root == "failed":
+            return rest[:1] != ("exit_code",)
+        return root in ("params", "vars", "env") or (root == "steps" and rest[1:2] in ((), ("outputs",), ("cells",)))
+
+
+def _is_option(word: str, option: str) -> bool:
+    if len(option) > 1:
+        return word.lower() in (f"-{option.lower()}", "-c")
+    return word.startswith("-") and not word.startswith("--") and word.endswith(option)
+
+
+def _is_open(param: Any) -> bool:
+    """Whether a param may be any text. Numbers, and what is one of a list of the author's, are no code."""
+    return not (isinstance(param, Param) and (param.type in HARMLESS or param.enum is not None))
+
+
+def _is_computed(step: Draft | None) -> bool:
+    """Whether the items of a step are worked out when it starts, and not written in the file."""
+    node = step.node.get("foreach") if step is not None else None
+    items = node.get("items") if node is not None and isinstance(node.value, dict) else node
+    return items is None or not isinstance(items.value, list)
+
+
+def check_graph(drafts: list[Draft], names: Names, problems: Problems) -> None:
+    """Report needs that others imply, and steps that seem to have been forgotten. The file is right otherwise."""
+    ancestry = Ancestry(drafts)
+    for step in drafts:
+        for need, other in ancestry.implied(step):
+            if need in step.places:
+                message = f"step {quoted(step.id)} needs {quoted(need)} already because it needs {quoted(other)}"
+                problems.warn(step.places[need], message, f"remove {quoted(need)}")
+    for step, why in _forgotten(drafts, names):
+        place = step.node.get("id") or step.node
+        problems.warn(
+            place, f"step {quoted(step.id)} {why}", "add it to the `needs` of the steps that shall wait for it"
+        )
+
+
+def _forgotten(drafts: list[Draft], names: Names) -> Iterable[tuple[Draft, str]]:
+    """Steps that nobody needs, where that is likely to be an error.
+
+    Ends of chains are nothing special: every pipeline has some. One is reported in a list in which a step names others in its `needs`, if it is not
+    the last step of the list, may not fail, asks for no status in its `if`, its results are mentioned nowhere, and either it needs nothing
+    itself, so that it is no part of the graph, or it declares outputs, which are there to be read.
+    """
+    if not any(step.places for step in drafts):
+        return
+    needed = {need for step in drafts for need in step.needs}
+    for step in drafts[:-1]:
+        fields = step.node.fields()
+        condition = fields["if"].value if "if" in fields else ""
+        asks = isinstance(condition, str) and any(
+            f"{name}(" in condition for name in ("failure", "always", "cancelled")
+        )
+        may_fail = "allow_failure" in fields and fields["allow_failure"].value is not False
+        if step.id in needed or step.id in names.read_steps or asks or may_fail:
+            continue
+        if "outputs" in fields:
+            yield step, "declares outputs, and nobody needs it or reads them"
+        elif not step.needs:
+            yield step, "needs nothing and nobody needs it, while other steps of the list need each other"
