@@ -90,7 +90,11 @@ def step_ids(path: str) -> list[tuple[str, str | None]]:
     problems = Problems(path)
     text = decode(read(path), problems, json=path.endswith(".json"))
     root = parse(text, problems) if text is not None else None
-    if root is None:
+    if text is None or root is None:
         return []
+    if root.get("include") is not None:
+        from dagnats.definition.include import join_included  # noqa: PLC0415 - few files pay for joining others
+
+        join_included(root, path, LINE_BREAK.split(text), problems)
     main, last = draft(mappings(root.get("steps")), mappings(root.get("finally")), problems)
     return [(step.id, plain_text(step.node.get("name"))) for step in (*main, *last)]

@@ -132,7 +132,7 @@ def _refuse_missing_outputs(plan: Pipeline) -> None:
             if path[1] in left_out and path[2:3] in ((), ("outputs",)):
                 shown = ".".join(path)
                 problems.append(
-                    f"{plan.file}:{step.line}: step `{step.id}` uses `{shown}`, and `{path[1]}` is left out; "
+                    f"{plan.file}: step `{step.id}` uses `{shown}`, and `{path[1]}` is left out; "
                     f"run `{path[1]}` too, or leave out `{step.id}`"
                 )
     if problems:
