@@ -86,11 +86,15 @@ def _compile(path: str, sources: dict[str, bytes], problems: Problems) -> tuple[
 
 
 def step_ids(path: str) -> list[tuple[str, str | None]]:
-    """Ids and names of the steps in a file, whatever else is wrong with it: templates are not looked at."""
+    """Ids and names of the steps that can be selected in a file, whatever else is wrong with it: templates are not looked at."""
     problems = Problems(path)
     text = decode(read(path), problems, json=path.endswith(".json"))
     root = parse(text, problems) if text is not None else None
-    if root is None:
+    if text is None or root is None:
         return []
-    drafts = draft(mappings(root.get("steps")), mappings(root.get("finally")), problems)
-    return [(step.id, plain_text(step.node.get("name"))) for steps in drafts for step in steps]
+    if root.get("include") is not None:
+        from dagnats.definition.include import join_included  # noqa: PLC0415 - few files pay for joining others
+
+        join_included(root, path, LINE_BREAK.split(text), problems)
+    main, last = draft(mappings(root.get("steps")), mappings(root.get("finally")), problems)
+    return [(step.id, plain_text(step.node.get("name"))) for step in (*main, *last)]

@@ -7,19 +7,22 @@ from dagnats import __version__
 from dagnats.core.pipeline import JSON
 from dagnats.definition.problems import Problem
 
-RULE = "invalid-pipeline"
+RULES = {
+    "error": ("invalid-pipeline", "The file is not a pipeline that can be run."),
+    "warning": ("doubtful-pipeline", "The file can be run, and may not do what was meant."),
+}
 SARIF_SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
 
 
 def to_sarif(problems: Sequence[Problem]) -> dict[str, JSON]:
     """Give a SARIF 2.1.0 log with one run. Columns count code points from 1, and the end is the column behind the last one."""
-    rule = {"id": RULE, "shortDescription": {"text": "The file is not a pipeline that can be run."}}
+    rules = [{"id": name, "shortDescription": {"text": text}} for name, text in RULES.values()]
     return {
         "$schema": SARIF_SCHEMA,
         "version": "2.1.0",
         "runs": [
             {
-                "tool": {"driver": {"name": "dagnats", "version": __version__, "rules": [rule]}},
+                "tool": {"driver": {"name": "dagnats", "version": __version__, "rules": rules}},
                 "columnKind": "unicodeCodePoints",
                 "results": [_result(problem) for problem in problems],
             }
@@ -33,9 +36,9 @@ def _result(problem: Problem) -> JSON:
         end = problem.column + problem.length
         place["region"] = {"startLine": problem.line, "startColumn": problem.column, "endColumn": end}
     return {
-        "ruleId": RULE,
-        "ruleIndex": 0,
-        "level": "error",
+        "ruleId": RULES[problem.severity][0],
+        "ruleIndex": list(RULES).index(problem.severity),
+        "level": problem.severity,
         "message": {"text": _sentence(problem)},
         "locations": [{"physicalLocation": place}],
     }
@@ -54,9 +57,9 @@ def to_github(problems: Sequence[Problem]) -> Iterator[str]:
         if problem.line:
             end = problem.column + problem.length
             properties |= {"line": problem.line, "col": problem.column, "endColumn": end}
-        properties["title"] = "dagnats: invalid pipeline"
+        properties["title"] = f"dagnats: {RULES[problem.severity][0].replace('-', ' ')}"
         written = ",".join(f"{name}={_property(str(value))}" for name, value in properties.items())
-        yield f"::error {written}::{_data(_sentence(problem))}"
+        yield f"::{problem.severity} {written}::{_data(_sentence(problem))}"
 
 
 def _sentence(problem: Problem) -> str:

@@ -38,8 +38,8 @@ def document(root: Node, plan: Pipeline, known: Known) -> dict[str, JSON]:
                 result[key] = _steps(node, plan.finally_steps, defaults, known)
             case "outputs":
                 result[key] = {name: _settled(value.plain(), known) for name, value in node.fields().items()}
-            case "defaults":
-                pass
+            case "defaults" | "include":
+                pass  # it is in the steps; what was included is in the tree
             case _:
                 result[key] = node.plain()
     return result

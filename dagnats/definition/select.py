@@ -85,13 +85,7 @@ def _chosen(steps: Sequence[Step], selection: Selection, *, final: bool) -> set[
         elif ids and not final and is_from:
             kept = set()  # it begins in `finally`, when all of `steps` has ended
     kept -= set(selection.skip)
-    # what handles a failure belongs to its step, and goes with it
-    for step in steps:
-        if step.handles is not None and step.handles not in kept:
-            kept.discard(step.id)
-        elif step.handles is not None and step.id not in selection.skip:
-            kept.add(step.id)
-    return kept
+    return kept | {step.id for step in steps if step.handles in kept}
 
 
 def _reached(ids: Iterable[str], edges: Mapping[str, Sequence[str]]) -> set[str]:
@@ -138,7 +132,7 @@ def _refuse_missing_outputs(plan: Pipeline) -> None:
             if path[1] in left_out and path[2:3] in ((), ("outputs",)):
                 shown = ".".join(path)
                 problems.append(
-                    f"{plan.file}:{step.line}: step `{step.id}` uses `{shown}`, and `{path[1]}` is left out; "
+                    f"{plan.file}: step `{step.id}` uses `{shown}`, and `{path[1]}` is left out; "
                     f"run `{path[1]}` too, or leave out `{step.id}`"
                 )
     if problems:

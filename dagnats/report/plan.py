@@ -28,6 +28,8 @@ def plan_text(plan: Pipeline, known: Known, style: Style) -> Iterator[str]:
     for name in (name for name in plan.vars if name in known.later):
         script = known.scripts.get(name)
         yield f"  vars.{name}: {LATER}" + (f" (sh: {_cut(clean(script))})" if script is not None else "")
+    for name, source in plan.secrets.items():
+        yield f"  secrets.{name}: asked for when the run starts ({_cut(clean(source))})"
     for flag, ids in plan.selection.items():
         yield f"  --{flag} {' '.join(ids)}"
     if plan.left_out:
@@ -54,6 +56,7 @@ def plan_data(plan: Pipeline, known: Known) -> JSON:
         "params": dict(known.params),
         "vars": dict(known.vars),
         "vars_later": [name for name in plan.vars if name in known.later],
+        "secrets": dict(plan.secrets),
         "selection": {flag: list(ids) for flag, ids in plan.selection.items()},
         "left_out": list(plan.left_out),
         "steps": _data(plan.steps, verdicts),

@@ -85,6 +85,10 @@ def test_bash_completes_the_steps_of_the_file_even_if_something_is_wrong_with_it
     assert completed(["dagnats", "run", flag, ""], tmp_path) == list(NAMES)
     assert completed(["dagnats", "run", "other.yaml", flag, "s"], tmp_path) == ["send"]
     assert completed(["dagnats", "run", flag, "s"], tmp_path) == ["ship-it"]
+    (tmp_path / "third.yaml").write_text(
+        "name: p\nsteps: [{id: a, run: a, on_failure: [{run: b}, {id: c, run: c}]}, {id: z, run: z}]\n"
+    )
+    assert completed(["dagnats", "run", "third.yaml", flag, ""], tmp_path) == ["a", "z"]
 
 
 def test_bash_completes_commands_flags_and_paths_of_the_format(tmp_path):

@@ -105,7 +105,7 @@ LOG = {
 }
 
 
-@pytest.mark.parametrize("problems", [PROBLEMS, []])
+@pytest.mark.parametrize("problems", [PROBLEMS, [], [Problem("p.yaml", 2, 3, 1, "m", "", "warning")]])
 def test_sarif_has_the_structure_of_its_specification(problems):
     jsonschema.Draft202012Validator.check_schema(LOG)
     log = to_sarif(problems)
@@ -127,6 +127,15 @@ def test_sarif_says_where_and_what():
     assert second["locations"][0]["physicalLocation"]["artifactLocation"] == {"uri": "file:///root/%C3%A9%25.yaml"}
     # a file that can not be read has no region
     assert third["locations"][0]["physicalLocation"] == {"artifactLocation": {"uri": "gone%3A1%2C2.yaml"}}
+
+
+def test_a_warning_is_one_in_both():
+    warning = Problem("p.yaml", 2, 3, 1, "it is doubtful", "", "warning")
+    (result,) = to_sarif([warning])["runs"][0]["results"]
+    assert (result["level"], result["ruleId"]) == ("warning", "doubtful-pipeline")
+    assert list(to_github([warning])) == [
+        "::warning file=p.yaml,line=2,col=3,endColumn=4,title=dagnats%3A doubtful pipeline::it is doubtful"
+    ]
 
 
 def test_workflow_commands_are_one_line_each_and_nothing_in_them_ends_a_part():

@@ -165,3 +165,14 @@ def test_where_the_file_is_stays_open():
     shown = rendered(text)
     assert 'A: "{{ pipeline.dir }}"' in shown
     assert "B: n" in shown
+
+
+def test_what_is_included_stands_in_the_rendering():
+    folder = ROOT / "tests" / "scenarios" / "81_include"
+    file = str(folder / "pipeline.yaml")
+    root, plan = load_document(file)
+    shown = document(root, plan, known_values(plan, resolve(plan.params, {}, {}, os.environ), os.environ, None))
+    assert "include" not in shown
+    again = load("elsewhere.yaml", to_yaml(shown).encode())
+    assert [(step.id, step.needs, step.run) for step in again.steps] == [(s.id, s.needs, s.run) for s in plan.steps]
+    assert list(again.vars) == list(plan.vars)

@@ -102,7 +102,7 @@ def test_an_empty_selection_is_refused():
 def test_outputs_that_nobody_makes_are_refused_wherever_they_are_used(use):
     whole = load("p.yaml", f"name: p\nsteps:\n- {{id: a, run: a}}\n- {{id: b, run: b}}\n- {{id: c, {use}}}\n".encode())
     said = refused(whole, Selection(skip=("a",)))
-    assert said.startswith("p.yaml:5: step `c` uses `steps.a.outputs")
+    assert said.startswith("p.yaml: step `c` uses `steps.a.outputs")
     assert said.endswith("run `a` too, or leave out `c`\nnothing was started")
     assert left(select(whole, Selection(skip=("b",)))) == {"a": "", "c": "a"}
     assert left(select(whole, Selection(skip=("a", "c")))) == {"b": ""}
@@ -116,7 +116,7 @@ def test_the_status_of_a_step_that_is_left_out_may_be_asked():
 def test_a_step_of_finally_may_not_use_them_either():
     text = "name: p\nsteps:\n- {id: a, run: a}\n- {id: b, run: b}\nfinally:\n- {id: f, run: 'echo {{ steps.a.outputs.x }}'}\n"
     whole = load("p.yaml", text.encode())
-    assert "p.yaml:6: step `f` uses `steps.a.outputs.x`" in refused(whole, Selection(skip=("a",)))
+    assert "p.yaml: step `f` uses `steps.a.outputs.x`" in refused(whole, Selection(skip=("a",)))
     assert left(select(whole, Selection(only=("b",)))) == {"b": ""}
 
 
@@ -125,3 +125,37 @@ def test_a_large_plan_is_quick_to_cut():
     whole = plan(**{id_: " ".join(ids[max(0, place - 2) : place]) for place, id_ in enumerate(ids)})
     selected = select(whole, Selection(skip=tuple(ids[1:-1])))
     assert left(selected) == {ids[0]: "", ids[-1]: ids[0], "notify": ""}
+
+
+HANDLED = b"""\
+name: handled
+steps:
+- {id: a, run: a, on_failure: [{id: tell, run: t}, {id: undo, run: u}]}
+- {id: b, run: b}
+- {id: c, run: c, foreach: "{{ steps.a.outputs.list }}", needs: [a, b]}
+"""
+
+
+@pytest.mark.parametrize(
+    ("selection", "expected"),
+    [
+        (Selection(only=("a",)), {"a": "", "tell": "a", "undo": "tell"}),
+        (Selection(until=("a",)), {"a": "", "tell": "a", "undo": "tell"}),
+        (Selection(until=("b",)), {"a": "", "tell": "a", "undo": "tell", "b": "a"}),
+        (Selection(start=("a",)), {"a": "", "tell": "a", "undo": "tell", "b": "a", "c": "a b"}),
+        (Selection(only=("b",)), {"b": ""}),
+    ],
+)
+def test_what_handles_a_failure_goes_with_its_step(selection, expected):
+    assert left(select(load("p.yaml", HANDLED), selection)) == expected
+
+
+def test_outputs_in_a_foreach_are_uses_too():
+    assert "p.yaml: step `c` uses `steps.a.outputs.list`" in refused(load("p.yaml", HANDLED), Selection(skip=("a",)))
+
+
+@pytest.mark.parametrize("flag", ["only", "start", "until", "skip"])
+def test_what_handles_a_failure_can_not_be_chosen_without_its_step(flag):
+    assert "p.yaml has no step `tell`; it has a, b, c" in refused(
+        load("p.yaml", HANDLED), Selection(**{flag: ("tell",)})
+    )

@@ -10,6 +10,7 @@ from dagnats.report.style import Style
 TEXT = b"""\
 name: p
 params: {on: false, long: "%s"}
+secrets: {TOKEN: env://DEPLOY_TOKEN}
 vars: {v: "{{ params.on }}", w: {sh: "date \\u001b"}}
 fail_fast: true
 steps:
@@ -33,6 +34,7 @@ def test_the_text():
         '  params.long = "' + "x" * 56 + "...",
         "  vars.v = false",
         "  vars.w: known when the run starts (sh: date  )",
+        "  secrets.TOKEN: asked for when the run starts (env://DEPLOY_TOKEN)",
         "",
         "  1  a  up to 2 attempts on 3, timeout; idle_timeout 1m30s",
         "  2  b  skipped: if params.on; needs a",
@@ -44,7 +46,7 @@ def test_the_text():
 
 def test_colours_carry_no_meaning_of_their_own():
     painted = lines(Style(color=True))
-    assert "\x1b[2mb\x1b[0m" in painted[7]
+    assert "\x1b[2mb\x1b[0m" in painted[8]
     assert [line.replace("\x1b[2m", "").replace("\x1b[1m", "").replace("\x1b[0m", "") for line in painted] == lines()
 
 
@@ -53,6 +55,7 @@ def test_the_data():
     data = plan_data(plan, known_values(plan, {"on": False}, {}, "/"))
     assert data["vars"] == {"v": False}
     assert data["vars_later"] == ["w"]
+    assert data["secrets"] == {"TOKEN": "env://DEPLOY_TOKEN"}
     assert {step["id"]: step["level"] for step in data["steps"]} == {"a": 1, "b": 2, "c": 2, "d": 3, "e": 4}
     assert {step["id"]: step["skipped"] for step in data["steps"]} == {
         "a": False,
