@@ -7,7 +7,7 @@ from typing import Any
 from dagnats.bus.tasks import Task
 from dagnats.core.decide import EvaluationError
 from dagnats.core.pipeline import JSON, Step
-from dagnats.core.state import TERMINAL, RunState, StepState
+from dagnats.core.state import TERMINAL, RunState, Status, StepState
 from dagnats.core.text import encode_json, has_template
 
 SHOWN = 60
@@ -149,11 +149,15 @@ def _mentioned(state: RunState, texts: Iterable[str], expression: bool) -> Itera
         if "steps" not in text:
             continue
         for reference in _references(text, expression):
-            if reference.path[0] == "steps" and len(reference.path) > 1 and reference.path[1] in state.steps:
+            if reference.path[0] == "steps" and len(reference.path) > 1 and _is_known(state, reference.path[1]):
                 found[reference.path[1]] = None
             elif reference.path == ("steps",):
                 return state.steps
     return found
+
+
+def _is_known(state: RunState, id_: str) -> bool:
+    return id_ in state.steps or id_ in state.plan.left_out
 
 
 def _holds_secret(state: RunState, text: str) -> bool:
@@ -182,6 +186,8 @@ def _references(text: str, expression: bool) -> Iterable[Any]:
 
 
 def _step_context(state: RunState, id_: str) -> dict[str, JSON]:
+    if id_ not in state.steps:  # left out by the selection: to those that ask it is skipped
+        return {"outputs": {}, "status": str(Status.SKIPPED), "exit_code": None}
     step = state.steps[id_]
     ended = step.status in TERMINAL
     context: dict[str, JSON] = {

@@ -23,6 +23,7 @@ import time
 
 from dagnats import proctree
 from dagnats.frames import Frames, frame
+from dagnats.orphans import NOBODY, Orphans
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -35,9 +36,6 @@ FINISH_AFTER_S = 10.0
 GIVE_UP_S = 5.0  # a process that may not be killed (another user's) or can not be (waiting for a dead disk)
 SWEEP_S = 0.05
 NEWS_S = 0.05  # what has ended by then was never said to have started
-EXEC_S = 0.05
-EXEC_TRIES = 50
-NOBODY = 0
 _RECEIVE_BYTES = 64 * 1024
 _ANCILLARY_BYTES = 256
 _CLOEXEC = getattr(_socket, "MSG_CMSG_CLOEXEC", 0)
@@ -68,17 +66,16 @@ class Keeper:
     def __init__(self, channel: _socket.socket, mark: bytes) -> None:
         self._channel = channel
         self._mark = mark + b"."
+        self._orphans = Orphans(self._mark, lambda session: job.number if (job := self._mains.get(session)) else NOBODY)
         self._outer = b""
         self._base: dict[bytes, bytes] = {}
         self._jobs: dict[int, Job] = {}
         self._mains: dict[int, Job] = {}
-        self._owners: dict[int, int] = {}
         self._fds: list[int] = []
         self._inbox = Frames()
         self._outbox = bytearray()
-        self._news: dict[
-            int, tuple[int, float]
-        ] = {}  # processes of which was not said yet that they started: pid, and when it will be
+        # processes of which was not said yet that they started: pid, and when it will be
+        self._news: dict[int, tuple[int, float]] = {}
         self._children = proctree.OwnChildren()
         self._wake, writer = os.pipe()
         os.set_blocking(self._wake, False)
@@ -208,22 +205,26 @@ class Keeper:
                 break
             if pid == 0:
                 break
-            self._owners.pop(pid, None)
+            self._orphans.forget(pid)
             job = self._mains.get(pid)
             if job is not None and not job.ended:
                 job.ended = True
                 ended.append((job, os.waitstatus_to_exitcode(status)))
         for job, code in ended:
             self._exited(job, code)
+        self._settle()
+        return has_children
+
+    def _settle(self) -> None:
+        """Go on with every job of which something may have ended or turned up."""
         for job in [job for job in self._jobs.values() if job.ended or job.give_up_at is not None]:
             if job.give_up_at is not None:
                 self._sweep(job)
-            elif not self._family(job):
+            elif self._is_gone(job):
                 self._conclude(job)
-        return has_children
 
     def _exited(self, job: Job, code: int) -> None:
-        clean = not self._family(job)
+        clean = self._is_gone(job)
         self._news.pop(job.number, None)
         self._send("exited", job.number, job.pid, code, clean)
         if clean:
@@ -238,26 +239,19 @@ class Keeper:
         roots = [] if job.ended else [job.pid]
         for pid in self._children.read():
             main = self._mains.get(pid)
-            if (main is None or main.ended) and self._owner(pid) == job.number:
+            if main is not None and not main.ended:
+                continue
+            owner = self._orphans.owner(pid)
+            if owner == job.number:
                 roots.append(pid)
+            elif owner != NOBODY and owner not in self._jobs:  # it could not be read while its job was there
+                for late in proctree.with_descendants([pid]):
+                    _kill(os.kill, late, _signal.SIGKILL)
         return proctree.with_descendants(roots)
 
-    def _owner(self, pid: int) -> int:
-        """The job to which an adopted process belongs, or NOBODY. The answer holds until the process is reaped."""
-        if pid not in self._owners:
-            job = self._mains.get(proctree.session(pid) or 0)
-            self._owners[pid] = self._marked(pid) if job is None else job.number
-        return self._owners[pid]
-
-    def _marked(self, pid: int) -> int:
-        for _ in range(EXEC_TRIES):
-            words = proctree.marks(pid)
-            if words is not None:
-                return next(
-                    (int(word.removeprefix(self._mark)) for word in words if word.startswith(self._mark)), NOBODY
-                )
-            time.sleep(EXEC_S / EXEC_TRIES)  # it is just becoming another program, or has cleared its environment
-        return NOBODY
+    def _is_gone(self, job: Job) -> bool:
+        """Whether nothing of a job is left, nor anybody who may still turn out to be of it."""
+        return not self._family(job) and self._orphans.look_at is None
 
     def _next_rung(self, job: Job) -> None:
         job.deadline = None
@@ -283,7 +277,7 @@ class Keeper:
         """Kill what there is. Comes again after each end and every SWEEP_S, for what was forked meanwhile."""
         family = self._family(job)
         now = time.monotonic()
-        if not family:
+        if not family and self._orphans.look_at is None:
             self._conclude(job)
         elif job.give_up_at is not None and now >= job.give_up_at:
             if not job.ended:
@@ -322,12 +316,16 @@ class Keeper:
     def _timeout_ms(self) -> int | None:
         deadlines = [job.deadline for job in self._jobs.values() if job.deadline is not None]
         deadlines += [at for _, at in self._news.values()]
+        deadlines += [at for at in (self._orphans.look_at,) if at is not None]
         return max(0, int((min(deadlines) - time.monotonic()) * 1000) + 1) if deadlines else None
 
     def _tick(self) -> None:
         now = time.monotonic()
         for number in [number for number, (_, at) in self._news.items() if at <= now]:
             self._send("started", number, self._news.pop(number)[0])
+        if self._orphans.look_at is not None and self._orphans.look_at <= now:
+            self._orphans.look_at = None
+            self._settle()
         for job in [job for job in self._jobs.values() if job.deadline is not None and job.deadline <= now]:
             if job.give_up_at is not None:
                 self._sweep(job)

@@ -92,7 +92,7 @@ def is_alive(pid: int) -> bool:
 def marks(pid: int) -> list[bytes] | None:
     """The marks in a process's environment, the outermost first: a runner may run below another runner.
 
-    None when there is no environment to read, as for the moment in which a process becomes another program.
+    None when there is no environment to read, as for the moment in which a process becomes another program. One that was cleared looks the same.
     """
     environment = _read(f"/proc/{pid}/environ")
     if not environment:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from dagnats import __version__
 from dagnats.bus.server import Server
 from dagnats.core.pipeline import JSON, Pipeline
+from dagnats.definition.select import Selection
 from dagnats.process import Guardian
 from dagnats.rundir import RunDirectory
 
@@ -30,6 +31,7 @@ class Request:
     color: str = "auto"
     events_file: str | None = None
     exit_code_from: str | None = None
+    selection: Selection = field(default_factory=Selection)
     secrets_file: str | None = None
     ephemeral: bool = False
     quiet: bool = False

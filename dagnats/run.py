@@ -14,13 +14,15 @@ from dagnats.definition import load
 from dagnats.definition.dotenv import read_dotenv
 from dagnats.definition.params import resolve
 from dagnats.definition.problems import Problems, quoted
-from dagnats.definition.project import project_root
+from dagnats.definition.select import select
 from dagnats.definition.words import suggest
 from dagnats.errors import UsageError
 from dagnats.process import Guardian
 from dagnats.request import Prepared, Request
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from dagnats.core.pipeline import Pipeline
     from dagnats.core.state import RunState
     from dagnats.workers.vault import Vault
@@ -28,10 +30,10 @@ if TYPE_CHECKING:
 
 def run(request: Request) -> int:
     """Run the file; gives the exit code. Raises DagnatsError for all that is not a step's failure."""
-    plan = load(request.file, request.text)
+    plan = select(load(request.file, request.text), request.selection)
     _check_exit_code_from(request, plan)
     params = resolve(plan.params, request.params, request.param_files, os.environ)
-    workspace = project_root(request.file)
+    workspace = rundir.project_root(request.file)
     variables = read_dotenv(plan.dotenv, workspace)
     vault = _secrets(request, plan, workspace)
     # What the files hold goes to processes and nowhere else: no event and no task has it.
@@ -54,13 +56,15 @@ def run(request: Request) -> int:
 def _check_exit_code_from(request: Request, plan: "Pipeline") -> None:
     """Refuse a step that the plan does not have."""
     wanted = request.exit_code_from
+    if wanted in plan.left_out:
+        raise UsageError(f"--exit-code-from: the step {quoted(wanted)} is left out of this run")
     known = [step.id for step in (*plan.steps, *plan.finally_steps)]
     if wanted is not None and wanted not in known:
         hint = suggest(wanted, known, Problems(request.file))
         raise UsageError(f"--exit-code-from: {plan.name} has no step {quoted(wanted)}{hint and f'; {hint}'}")
 
 
-def _secrets(request: Request, plan: "Pipeline", workspace: Path) -> "Vault | None":
+def _secrets(request: Request, plan: "Pipeline", workspace: "Path") -> "Vault | None":
     """Ask for the secrets before anything starts, so that no process inherits those of the environment."""
     if not plan.secrets:
         return None

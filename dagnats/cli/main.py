@@ -5,16 +5,14 @@ import gc
 import os
 import sys
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import click
 
 from dagnats import __version__
-from dagnats.errors import DagnatsError, UsageError
-
-DEFAULT_FILES = ("dagnats.yaml", "pipeline.yaml")
-STDIN_MAX_BYTES = 1 << 20
+from dagnats.cli import author
+from dagnats.cli.options import complete_file, complete_step, params_options, selection_options
+from dagnats.errors import DagnatsError
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -24,17 +22,13 @@ def cli() -> None:
 
 
 @cli.command()
-@click.argument("file", required=False)
-@click.option(
-    "-p", "--param", "params", multiple=True, metavar="NAME=VALUE", help="Set a parameter; may be given again."
-)
-@click.option(
-    "--params-file", metavar="FILE", envvar="DAGNATS_PARAMS_FILE", help="Read parameters from a YAML or JSON file."
-)
+@click.argument("file", required=False, shell_complete=complete_file)
+@params_options
 @click.option(
     "-j",
     "--jobs",
     type=click.IntRange(1, 10_000),
+    metavar="N",
     envvar="DAGNATS_JOBS",
     help="Steps at once. [default: max_parallel, else the processors]",
 )
@@ -62,8 +56,13 @@ def cli() -> None:
     help="Write the events there, one JSON object a line.",
 )
 @click.option(
-    "--exit-code-from", metavar="STEP", envvar="DAGNATS_EXIT_CODE_FROM", help="Exit with the exit code of this step."
+    "--exit-code-from",
+    metavar="STEP",
+    envvar="DAGNATS_EXIT_CODE_FROM",
+    shell_complete=complete_step,
+    help="Exit with the exit code of this step.",
 )
+@selection_options
 @click.option(
     "--secrets-file",
     metavar="FILE",
@@ -77,33 +76,38 @@ def cli() -> None:
 @click.option("-q", "--quiet", is_flag=True, envvar="DAGNATS_QUIET", help="Say only what failed.")
 @click.option("-v", "--verbose", is_flag=True, envvar="DAGNATS_VERBOSE", help="Say also when steps start.")
 def run(file: str | None, params: tuple[str, ...], params_file: str | None, *, help_params: bool, **flags: Any) -> int:
-    """Run the pipeline in FILE (`-` reads it from stdin; without FILE, dagnats.yaml or pipeline.yaml here)."""
-    from dagnats.definition import params as parameters  # noqa: PLC0415 - measured: --help and --version must not pay for it
-    from dagnats.request import Request  # noqa: PLC0415 - the same
+    """Run the pipeline in FILE.
+
+    `-` reads it from stdin; without FILE it is dagnats.yaml or pipeline.yaml in this directory.
+    """
+    from dagnats.cli.sources import read_assignments, read_pipeline, reported, selection_of  # noqa: PLC0415 - the same as below
+    from dagnats.request import Request  # noqa: PLC0415 - measured: --help and --version must not pay for it
     from dagnats.run import run as run_pipeline  # noqa: PLC0415 - the same
 
-    path = file if file is not None else _default_file()
-    text = sys.stdin.buffer.read(STDIN_MAX_BYTES + 1) if path == "-" else None
-    path = "<stdin>" if path == "-" else path
+    name, text = read_pipeline(file)
     if help_params:
-        return _show_params(path, text)
+        from dagnats.cli.help_params import show_params  # noqa: PLC0415 - only for those who ask
+
+        return reported(lambda: show_params(name, text))
+    given, from_file = read_assignments(params, params_file)
     request = Request(
-        file=path,
+        file=name,
         text=text,
-        params=parameters.parse_assignments(list(params)),
-        param_files=_read_params(params_file),
+        params=given,
+        param_files=from_file,
+        selection=selection_of(flags),
         again=["dagnats", *sys.argv[1:]],
         **flags,
     )
-    return _reported(lambda: run_pipeline(request))
+    return reported(lambda: run_pipeline(request))
 
 
 @cli.command()
-@click.argument("files", nargs=-1, required=True, metavar="FILE...")
+@click.argument("files", nargs=-1, required=True, metavar="FILE...", shell_complete=complete_file)
 @click.option(
     "--format",
     "form",
-    type=click.Choice(["text", "json"]),
+    type=click.Choice(["text", "json", "sarif", "github"]),
     default="text",
     envvar="DAGNATS_FORMAT",
     show_default=True,
@@ -122,36 +126,8 @@ def validate(files: tuple[str, ...], form: str, *, strict: bool) -> int:
     return validate_files(files, form, strict=strict)
 
 
-def _show_params(path: str, text: bytes | None) -> int:
-    from dagnats.cli.help_params import show_params  # noqa: PLC0415 - only for those who ask
-
-    return _reported(lambda: show_params(path, text))
-
-
-def _reported(call: Callable[[], int]) -> int:
-    """Call, and tell what is wrong with a file as `validate` does."""
-    from dagnats.definition import InvalidPipelineError, summary  # noqa: PLC0415 - the same as above
-
-    try:
-        return call()
-    except InvalidPipelineError as error:
-        click.echo(f"{error}\n{summary(error.total, error.files)}; nothing was started", err=True)
-        return error.exit_code
-
-
-def _default_file() -> str:
-    for name in DEFAULT_FILES:
-        if Path(name).exists():
-            return name
-    raise UsageError(f"no pipeline file here: give its path, or call it {' or '.join(DEFAULT_FILES)}")
-
-
-def _read_params(path: str | None) -> dict[str, Any]:
-    if path is None:
-        return {}
-    from dagnats.definition import load_mapping  # noqa: PLC0415 - measured: the YAML parser is only for those who need it
-
-    return load_mapping(path)
+for command in author.COMMANDS:
+    cli.add_command(command)
 
 
 def guarded(call: Callable[[], int | None]) -> int:

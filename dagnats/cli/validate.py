@@ -1,6 +1,6 @@
 """`dagnats validate`: every problem of every file."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import click
 
@@ -26,11 +26,26 @@ def validate_files(files: Sequence[str], form: str, *, strict: bool) -> int:
             wrong += 1
             total += 1
             problems.append(Problem(file, 0, 0, 0, str(error), ""))
-    if form == "json":
-        click.echo(encode_json(to_json(problems)))
-    elif problems:
-        click.echo(format_text(problems, sources, total))
+    _print(problems, sources, total, form)
+    if form in ("text", "github") and wrong:
         click.echo(summary(total, wrong), err=True)
-    else:
+    elif form in ("text", "github"):
         click.echo(f"{len(files)} file{'s' if len(files) != 1 else ''} checked, no problems", err=True)
     return 2 if wrong else 0
+
+
+def _print(problems: Sequence[Problem], sources: Mapping[str, bytes], total: int, form: str) -> None:
+    match form:
+        case "json":
+            click.echo(encode_json(to_json(problems)))
+        case "sarif":
+            from dagnats.definition.annotations import to_sarif  # noqa: PLC0415 - measured: urllib is only for those who need it
+
+            click.echo(encode_json(to_sarif(problems)))
+        case "github":
+            from dagnats.definition.annotations import to_github  # noqa: PLC0415 - the same
+
+            for line in to_github(problems):
+                click.echo(line)
+        case _ if problems:
+            click.echo(format_text(problems, sources, total))

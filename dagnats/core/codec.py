@@ -46,7 +46,7 @@ _STEP = (
 )  # fmt: skip
 _PIPELINE = (
     "name", "file", "steps", "finally_steps", "description", "env", "params", "vars", "outputs", "max_parallel",
-    "timeout_s", "fail_fast", "env_names", "secrets", "uses_git", "dotenv",
+    "timeout_s", "fail_fast", "env_names", "secrets", "uses_git", "dotenv", "selection", "left_out",
 )  # fmt: skip
 _RETRY = ("max_attempts", "strategy", "initial_delay_s", "max_delay_s", "multiplier", "jitter", "on")
 _FAN_OUT = ("axes", "include", "exclude", "items", "name", "max_parallel", "fail_fast")
@@ -181,6 +181,8 @@ def plan_from(record: Mapping[str, Any]) -> Pipeline:
         values["params"] = {name: _param(param) for name, param in record["params"].items()}
     values["dotenv"] = tuple(EnvFile(**file) for file in record.get("dotenv", ()))
     values["env_names"] = frozenset(record.get("env_names", ()))
+    values["selection"] = {flag: tuple(ids) for flag, ids in record.get("selection", {}).items()}
+    values["left_out"] = tuple(record.get("left_out", ()))
     return Pipeline(**values)
 
 

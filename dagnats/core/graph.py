@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from heapq import heappop, heappush
 
 from dagnats.core.pipeline import Step
 
@@ -55,3 +56,27 @@ def critical_path(graph: Graph, durations_s: Mapping[str, float]) -> tuple[float
         chain.append(last)
         last = before[last]
     return total, tuple(reversed(chain))
+
+
+def levels(graph: Graph) -> dict[str, int]:
+    """Give each step its level, from 1: the length of the longest chain to it. Steps of one level can run beside each other."""
+    found: dict[str, int] = {}
+    for id_ in topological(graph):
+        found[id_] = 1 + max((found[need] for need in graph.needs[id_]), default=0)
+    return found
+
+
+def reading_order(graph: Graph) -> list[str]:
+    """Order the steps as the file does, wherever that puts each after its needs."""
+    place = {id_: index for index, id_ in enumerate(graph.needs)}
+    ids = list(graph.needs)
+    open_needs = {id_: len(needs) for id_, needs in graph.needs.items()}
+    ready = [place[id_] for id_, count in open_needs.items() if count == 0]
+    order: list[str] = []
+    while ready:
+        order.append(ids[heappop(ready)])
+        for dependent in graph.dependents[order[-1]]:
+            open_needs[dependent] -= 1
+            if open_needs[dependent] == 0:
+                heappush(ready, place[dependent])
+    return order

@@ -123,7 +123,8 @@ class Pipeline:
 
     A variable is a JSON value in which strings may be templates, or `{"sh": script}`. `env_names` are the names of the runner's environment that
     templates mention: only these are recorded; `uses_git` says whether one mentions `git`, which is not read otherwise. `secrets` holds sources, as
-    `env://NAME`; their values are no part of any plan.
+    `env://NAME`; their values are no part of any plan. `selection` holds what was asked to be run of the file (`only`, `from`, `until`, `skip`), and
+    `left_out` the steps that are not run because of it.
     """
 
     name: str
@@ -142,3 +143,5 @@ class Pipeline:
     secrets: Mapping[str, str] = field(default_factory=dict)
     uses_git: bool = False
     dotenv: tuple[EnvFile, ...] = ()
+    selection: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    left_out: tuple[str, ...] = ()

@@ -75,7 +75,8 @@ class RunState:
         self.cancel: CancelRequested | None = None
         self.forced = False
         self.finished: RunFinished | None = None
-        for step in plan.steps:
+        # a selection may have left steps of `finally` only
+        for step in plan.steps or plan.finally_steps:
             if not step.needs:
                 self._make_ready(step.id)
 

@@ -2,21 +2,26 @@
 
 from dagnats.core.pipeline import JSON, Pipeline
 from dagnats.definition.check import check_shape
-from dagnats.definition.compile import compile_pipeline
+from dagnats.definition.compile import compile_pipeline, mappings
 from dagnats.definition.files import LINE_BREAK, decode, read_bytes
+from dagnats.definition.needs import draft
 from dagnats.definition.problems import Problem, Problems
 from dagnats.definition.report import InvalidPipelineError, format_text, summary, to_json
 from dagnats.definition.schema import schema_text
 from dagnats.definition.source import parse
+from dagnats.definition.tree import Node
+from dagnats.definition.values import text as plain_text
 
 __all__ = [
     "InvalidPipelineError",
     "Problem",
     "format_text",
     "load",
+    "load_document",
     "load_mapping",
     "read",
     "schema_text",
+    "step_ids",
     "summary",
     "to_json",
 ]
@@ -36,13 +41,17 @@ def load(path: str, text: bytes | None = None, *, strict: bool = False) -> Pipel
 
     When `strict`, what is allowed and often a mistake is a problem too.
     """
-    content = read(path) if text is None else text
+    return load_document(path, text, strict=strict)[1]
+
+
+def load_document(path: str, text: bytes | None = None, *, strict: bool = False) -> tuple[Node, Pipeline]:
+    """The plan, and beside it the tree of which it was made."""
+    sources = {path: read(path) if text is None else text}
     problems = Problems(path, strict=strict)
-    sources = {path: content}
-    plan = _compile(path, sources, problems)
-    if plan is None or problems:
+    compiled = _compile(path, sources, problems)
+    if compiled is None or problems:
         raise InvalidPipelineError(problems.sorted(), sources, problems.total)
-    return plan
+    return compiled
 
 
 def load_mapping(path: str) -> dict[str, JSON]:
@@ -59,7 +68,7 @@ def load_mapping(path: str) -> dict[str, JSON]:
     return values
 
 
-def _compile(path: str, sources: dict[str, bytes], problems: Problems) -> Pipeline | None:
+def _compile(path: str, sources: dict[str, bytes], problems: Problems) -> tuple[Node, Pipeline] | None:
     text = decode(sources[path], problems, json=path.endswith(".json"))
     root = parse(text, problems) if text is not None else None
     if text is None or root is None:
@@ -68,8 +77,26 @@ def _compile(path: str, sources: dict[str, bytes], problems: Problems) -> Pipeli
     if not isinstance(root.value, dict):
         return None
     lines = LINE_BREAK.split(text)
-    if "include" in root.value:
-        from dagnats.definition.include import join_included  # noqa: PLC0415 - few files pay for joining others
+    sources |= _included(root, path, lines, problems)
+    return root, compile_pipeline(root, path, lines, problems)
 
-        sources |= join_included(root, path, lines, problems)
-    return compile_pipeline(root, path, lines, problems)
+
+def _included(root: Node, path: str, lines: list[str], problems: Problems) -> dict[str, bytes]:
+    if "include" not in root.value:
+        return {}
+    from dagnats.definition.include import join_included  # noqa: PLC0415 - few files pay for joining others
+
+    return join_included(root, path, lines, problems)
+
+
+def step_ids(path: str) -> list[tuple[str, str | None]]:
+    """Ids and names of the steps in a file, whatever else is wrong with it: templates are not looked at."""
+    problems = Problems(path)
+    text = decode(read(path), problems, json=path.endswith(".json"))
+    root = parse(text, problems) if text is not None else None
+    if text is None or root is None:
+        return []
+    if isinstance(root.value, dict):
+        _included(root, path, LINE_BREAK.split(text), problems)
+    drafts = draft(mappings(root.get("steps")), mappings(root.get("finally")), problems)
+    return [(step.id, plain_text(step.node.get("name"))) for steps in drafts for step in steps]

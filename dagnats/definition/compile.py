@@ -36,7 +36,7 @@ TYPES: dict[type, ParamType] = {
 def compile_pipeline(root: Node, file: str, lines: list[str], problems: Problems) -> Pipeline:
     """Make the plan. It is only worth something when no problem was noted."""
     params = _params(root.get("params") or NOTHING, problems)
-    listed, finals = _mappings(root.get("steps")), _mappings(root.get("finally"))
+    listed, finals = mappings(root.get("steps")), mappings(root.get("finally"))
     give_defaults(root.get("defaults") or NOTHING, [*listed, *finals], problems)
     main, last = draft(listed, finals, problems)
     variables = root.get("vars") or NOTHING
@@ -77,7 +77,8 @@ def compile_pipeline(root: Node, file: str, lines: list[str], problems: Problems
     return plan
 
 
-def _mappings(node: Node | None) -> list[Node]:
+def mappings(node: Node | None) -> list[Node]:
+    """The mappings of a list: what else stands among steps was reported by the check of the shape."""
     return [item for item in (node.items() if node is not None else []) if isinstance(item.value, dict)]
 
 

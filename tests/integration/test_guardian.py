@@ -1,20 +1,25 @@
 """Nobody is left behind: not after a step, not after the runner, whatever ended them."""
 
 import asyncio
+import ctypes
 import os
 import select
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 from running_processes import Running, escape, gone, guarded
 
 from dagnats import proctree
+from dagnats.orphans import UNREAD_S
 from dagnats.process import Exit, Guardian, GuardianDied
 
 ROOT = Path(__file__).parents[2]
+PR_CAPBSET_DROP = 24
+CAP_SYS_PTRACE, CAP_SYS_ADMIN, CAP_PERFMON = 19, 21, 38
 NAMELESS = "setsid env -i"  # neither session nor environment tell whose it was
 
 
@@ -61,6 +66,68 @@ def test_who_is_just_becoming_another_program_is_claimed_too():
         assert proctree.belonging(guardian.mark.encode(), []) == []
 
     guarded(work)
+
+
+HIDES = """
+import ctypes, os
+from pathlib import Path
+PR_SET_DUMPABLE = 4
+prctl = ctypes.CDLL(None).prctl
+prctl(PR_SET_DUMPABLE, 0, 0, 0, 0)
+Path("out").write_text(str(os.getpid()) + os.linesep)
+Path("show").read_text()
+prctl(PR_SET_DUMPABLE, 1, 0, 0, 0)
+Path("shown").write_text("shown")
+Path("never").read_text()
+"""
+
+
+def who_hides(directory: Path, *, outlives: bool) -> None:
+    """Have a process whose environment nobody may read be looked at in vain, then show it; it is claimed by what it came of, or by what comes next."""
+
+    async def work(guardian):
+        hidden = (
+            f'(setsid "{sys.executable}" -c "$0" > /dev/null 2>&1 &); cat out; {"" if outlives else "read _ < end"}'
+        )
+        running = Running(guardian, ["sh", "-c", hidden, HIDES], cwd=str(directory))
+        pid = int((await running.lines(1))[0])
+        assert (await Running(guardian, ["cat", f"/proc/{pid}/environ"]).end()).exit == Exit(code=1)
+        if outlives:
+            assert (await running.end()).exit == Exit(code=0)
+        else:
+            began_at = time.monotonic()
+            while time.monotonic() - began_at < 2 * UNREAD_S:  # each of these ends has it looked at
+                assert (await Running(guardian, ["true"]).end()).exit == Exit(code=0)
+        assert not gone(pid, 0)
+        await asyncio.to_thread((directory / "show").write_text, "")
+        assert await asyncio.to_thread((directory / "shown").read_text) == "shown"
+        if outlives:
+            await Running(guardian, ["true"]).end()
+            assert await asyncio.to_thread(gone, pid, 5)
+        else:
+            await asyncio.to_thread((directory / "end").write_text, "\n")
+            await running.end()
+            assert gone(pid, 0)
+
+    for capability in (CAP_SYS_PTRACE, CAP_SYS_ADMIN, CAP_PERFMON):  # with each of these root's guardian could read it
+        ctypes.CDLL(None).prctl(PR_CAPBSET_DROP, capability, 0, 0, 0)
+    guarded(work)
+
+
+@pytest.mark.parametrize("outlives", [False, True])
+def test_who_could_not_be_read_for_long_is_looked_at_again(tmp_path, outlives):
+    for name in ("out", "show", "shown", "never", "end"):
+        os.mkfifo(tmp_path / name)
+    code = f"import pathlib, test_guardian as t; t.who_hides(pathlib.Path({str(tmp_path)!r}), outlives={outlives})"
+    paths = os.pathsep.join(map(str, (ROOT, ROOT / "tests", ROOT / "tests" / "integration")))
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env=os.environ | {"PYTHONPATH": paths},
+        capture_output=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr.decode()
 
 
 def test_an_orphan_that_nobody_can_claim_is_gone_after_close(tmp_path):

@@ -12,6 +12,7 @@ import pytest
 
 PROJECT = Path(__file__).parents[2]
 SCHEMA = PROJECT / "schemas" / "pipeline.schema.json"
+TEMPLATES = sorted((PROJECT / "dagnats" / "cli" / "templates").iterdir())
 SCHEMA_IN_WHEEL = "dagnats/definition/pipeline.schema.json"
 PUBLISHED_DIRECTORIES = (".ci", "dagnats", "schemas", "pipelines", "tests", "bench", "docs")
 PUBLISHED_FILES = ("README.md", "CHANGELOG.md", "LICENSE", "pyproject.toml")
@@ -86,12 +87,16 @@ def files_of(tree: Path) -> set[str]:
 
 
 @pytest.mark.parametrize("source", ["tree", "archive"])
-def test_a_wheel_holds_the_package_and_the_schema_and_nothing_else(source: str, wheel: Path, published: Path) -> None:
+def test_a_wheel_holds_the_package_its_templates_and_the_schema_and_nothing_else(
+    source: str, wheel: Path, published: Path
+) -> None:
     with zipfile.ZipFile(wheel if source == "tree" else only(published, "*.whl")) as archive:
         names = set(archive.namelist())
         assert archive.read(SCHEMA_IN_WHEEL) == SCHEMA.read_bytes()
     package = {
-        str(file.relative_to(PROJECT)) for file in (PROJECT / "dagnats").rglob("*") if file.suffix in {".py", ".typed"}
+        str(file.relative_to(PROJECT))
+        for file in (PROJECT / "dagnats").rglob("*")
+        if file.suffix in {".py", ".typed", ".yaml"}
     }
     assert {name for name in names if PurePosixPath(name).parts[0] == "dagnats"} == {*package, SCHEMA_IN_WHEEL}
     assert {PurePosixPath(name).parts[0] for name in names} == {
@@ -125,12 +130,17 @@ def test_the_source_archive_can_run_the_commands_of_the_readme(unpacked: Path, t
 
 
 @pytest.mark.parametrize("source", ["wheel", "wheel of the archive", "editable"])
-def test_an_install_finds_the_one_schema(source: str, wheel: Path, published: Path, tmp_path: Path) -> None:
+def test_an_install_finds_the_one_schema_and_the_templates(
+    source: str, wheel: Path, published: Path, tmp_path: Path
+) -> None:
     what = {"wheel": [wheel], "wheel of the archive": [only(published, "*.whl")], "editable": ["--editable", PROJECT]}
     programs = environment(tmp_path / "environment", *what[source])
     assert run(programs / "dagnats", "--version", cwd=tmp_path).stdout.startswith(b"dagnats")
     shown = run(programs / "python", "-c", SHOW_SCHEMA, cwd=tmp_path)
     assert shown.stdout == SCHEMA.read_bytes()
+    for template in TEMPLATES:
+        run(programs / "dagnats", "init", "--template", template.stem, template.name, cwd=tmp_path)
+        assert (tmp_path / template.name).read_bytes() == template.read_bytes()
     at_home = PROJECT if source == "editable" else tmp_path
     assert Path(shown.stderr.decode().strip()).is_relative_to(at_home)
     copies = list((tmp_path / "environment").rglob("pipeline.schema.json"))

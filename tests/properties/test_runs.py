@@ -24,7 +24,9 @@ from dagnats.core.events import (
 )
 from dagnats.core.pipeline import FanOut, Pipeline, Retry, Step
 from dagnats.core.state import TERMINAL, IllegalEventError, RunState, Status, StepState, fold
+from dagnats.definition.select import Selection, select
 from dagnats.dispatch import Dispatch
+from dagnats.errors import UsageError
 
 TICKS_MAX = 20_000
 OPEN = {Status.QUEUED, Status.RUNNING, Status.WAITING}
@@ -92,7 +94,7 @@ def step_lists(draw: st.DrawFn, prefix: str, least: int, most: int) -> tuple[Ste
     return tuple(steps)
 
 
-PLANS = st.builds(
+WHOLE_PLANS = st.builds(
     Pipeline,
     name=st.just("any"),
     file=st.just("any.yaml"),
@@ -100,6 +102,20 @@ PLANS = st.builds(
     finally_steps=step_lists("f", 0, 5),
     fail_fast=st.booleans(),
 )
+
+
+@st.composite
+def selected_plans(draw: st.DrawFn) -> Pipeline:
+    """Give what `--only`, `--from`, `--until` and `--skip` may leave of a plan."""
+    plan = draw(WHOLE_PLANS)
+    ids = st.lists(st.sampled_from([step.id for step in (*plan.steps, *plan.finally_steps)]), max_size=2).map(tuple)
+    try:
+        return select(plan, draw(st.builds(Selection, only=ids, start=ids, until=ids, skip=ids)))
+    except UsageError:
+        return plan  # nothing was left
+
+
+PLANS = WHOLE_PLANS | selected_plans()
 
 
 class World:

@@ -1,4 +1,4 @@
-"""Every folder beside this file is a pipeline that somebody could have written, run by the installed command as `command` says.
+"""Every folder beside this file is a pipeline that somebody could have written, used by the installed command as `command` says.
 
 `expected.json` tells how it ends; the snapshot holds what is printed, with names of runs, times and paths replaced. `setup`, where there is one, is a
 shell script that makes what can not be kept in this repository. After each run its journal is read back from its store and folded again.
@@ -49,7 +49,7 @@ def test_scenario(name, tmp_path, snapshot):
     if (workspace / "setup").exists():
         subprocess.run(["sh", "-eu", "setup"], cwd=workspace, check=True, timeout=60)
 
-    result = dagnats([*args, *(("--events", EVENTS) if args[0] == "run" else ())], workspace, env)
+    result = dagnats([*args, "--events", EVENTS] if args[:1] == ["run"] else args, workspace, env)
 
     assert result.code == expected["exit_code"], result.text
     assert "Traceback" not in result.text

@@ -12,6 +12,16 @@ PROJECT = Path(__file__).parents[2]
 CONTRACTS = Path(sys.executable).parent / "lint-imports"
 COMMAND = (sys.executable, "-c", "import sys; from dagnats.cli.main import main; sys.exit(main())")
 SLOW = {"asyncio", "jinja2", "jsonschema", "nats", "rich"}
+ANSWERS = [
+    ("--version",), ("--help",), ("run", "--help"), ("validate", "pipeline.yaml"), ("validate", "--format", "sarif", "pipeline.yaml"),
+    ("plan", "pipeline.yaml"), ("graph", "pipeline.yaml"), ("render", "pipeline.yaml"), ("schema", "steps.retry"), ("init", "new.yaml"),
+    ("completion", "bash"),
+]  # fmt: skip
+COMPLETION = {
+    "_DAGNATS_COMPLETE": "bash_complete",
+    "COMP_WORDS": "dagnats run pipeline.yaml --only s",
+    "COMP_CWORD": "4",
+}
 PIPELINE = "name: hello\nsteps:\n  - run: echo hello\n"
 
 
@@ -53,7 +63,7 @@ def test_an_import_that_breaks_a_contract_is_found(module: str, line: str, broke
     assert f"{broken} BROKEN" in done.stdout
 
 
-@pytest.mark.parametrize("argv", [("--version",), ("--help",), ("run", "--help"), ("validate", "pipeline.yaml")])
+@pytest.mark.parametrize("argv", ANSWERS)
 def test_a_command_that_only_answers_imports_nothing_slow(argv: tuple[str, ...], tmp_path: Path) -> None:
     (tmp_path / "pipeline.yaml").write_text(PIPELINE)
     env = {**os.environ, "PYTHONPROFILEIMPORTTIME": "1", "PYTHONPATH": str(PROJECT)}
@@ -64,3 +74,14 @@ def test_a_command_that_only_answers_imports_nothing_slow(argv: tuple[str, ...],
     imported = modules(done.stderr)
     assert "dagnats" in imported
     assert not imported & SLOW
+
+
+def test_a_completion_imports_nothing_slow(tmp_path: Path) -> None:
+    (tmp_path / "pipeline.yaml").write_text(PIPELINE + "  - run: echo {{ env.HOME }}\n")
+    program = "import sys; sys.argv[0] = 'dagnats'; from dagnats.cli.main import main; main()"
+    env = {**os.environ, **COMPLETION, "PYTHONPROFILEIMPORTTIME": "1", "PYTHONPATH": str(PROJECT)}
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=tmp_path, env=env, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.stdout.splitlines() == ["plain,step-1", "plain,step-2"]
+    assert not modules(done.stderr) & SLOW

@@ -1,6 +1,6 @@
 """The graph of a plan and the longest way through it."""
 
-from dagnats.core.graph import critical_path, graph_of, topological
+from dagnats.core.graph import critical_path, graph_of, levels, reading_order, topological
 from dagnats.core.pipeline import Step
 
 
@@ -26,3 +26,13 @@ def test_critical_path_is_the_longest_chain():
 
 def test_critical_path_of_nothing():
     assert critical_path(graph_of([]), {}) == (0.0, ())
+
+
+def test_a_level_is_the_longest_way_to_a_step():
+    graph = graph_of(steps(a="", b="a", c="", d="b c", e="c"))
+    assert levels(graph) == {"a": 1, "c": 1, "b": 2, "e": 2, "d": 3}
+
+
+def test_reading_order_is_that_of_the_file_where_it_can_be():
+    assert reading_order(graph_of(steps(a="", b="a", c="", d="b", e="c"))) == ["a", "b", "c", "d", "e"]
+    assert reading_order(graph_of(steps(last="b a", b="a", a="", other=""))) == ["a", "b", "last", "other"]

@@ -31,8 +31,8 @@ def parts(part, path="#"):
 
 
 def test_it_is_valid_for_new_and_for_old_tools():
-    jsonschema.Draft202012Validator.check_schema(DOCUMENT)
-    jsonschema.Draft7Validator.check_schema(DOCUMENT | {"$schema": "http://json-schema.org/draft-07/schema#"})
+    jsonschema.Draft202012Validator.check_schema(DOCUMENT | {"$schema": "https://json-schema.org/draft/2020-12/schema"})
+    jsonschema.Draft7Validator.check_schema(DOCUMENT)
 
 
 @pytest.mark.parametrize(
@@ -73,7 +73,21 @@ def test_every_property_tells_what_it_is_and_shows_one(path, part):
         if resolved is not None
         else part | DOCUMENT["definitions"].get(part.get("$ref", "").rsplit("/", 1)[-1], {})
     )
+    assert whole["title"]
     assert whole["examples"]
+    name, owner = path.split("/")[-1], DOCUMENT
+    for step in path.removeprefix("#/").split("/")[:-2]:
+        owner = owner[step]
+    # `then` describes what was recognised by this very key
+    needed = name in owner.get("required", ()) or path.split("/")[-3:-2] == ["then"]
+    assert needed or "default" in whole or "ithout it" in part["description"], "say what holds when it is left out"
+
+
+def test_editors_know_it_by_a_name_that_stays():
+    assert DOCUMENT["$id"] == "https://dagnats.dev/schema/pipeline.schema.json"
+    assert (
+        DOCUMENT["$schema"] == "http://json-schema.org/draft-07/schema#"
+    )  # the newest that yaml-language-server knows well
 
 
 def test_every_example_and_default_is_valid():

@@ -1,0 +1,169 @@
+"""A file after its defaults and all values that are known before a run: a document that gives the same plan.
+
+In scripts (`run`, `sh`) templates stay, because a value never becomes code: what they refer to is in the document's own `params` and `vars`.
+"""
+
+import posixpath
+from collections.abc import Mapping, Sequence
+
+from dagnats.core.decide import EvaluationError
+from dagnats.core.pipeline import JSON, Pipeline, Step
+from dagnats.core.text import has_template
+from dagnats.definition.defaults import MAKING
+from dagnats.definition.known import Known, LaterError, verdict
+from dagnats.definition.scalars import MAX_INTEGER
+from dagnats.definition.tree import Node
+from dagnats.definition.values import as_text
+
+FIRST = ("id", "name", "needs", "if")
+MAX_NAME = 200
+
+
+def document(root: Node, plan: Pipeline, known: Known) -> dict[str, JSON]:
+    """Give the file as data: `root` is its tree, `plan` what was made of it."""
+    result: dict[str, JSON] = {}
+    defaults = root.get("defaults")
+    for key, node in root.fields().items():
+        match key:
+            case "params":
+                result[key] = {
+                    name: _param(value, plan, name, known.params[name]) for name, value in node.value.items()
+                }
+            case "vars":
+                result[key] = {name: _variable(value, name, known) for name, value in node.value.items()}
+            case "env":
+                result[key] = _env([node], known)
+            case "steps":
+                result[key] = _steps(node, plan.steps, defaults, known)
+            case "finally":
+                result[key] = _steps(node, plan.finally_steps, defaults, known)
+            case "outputs":
+                result[key] = {name: _settled(value.plain(), known) for name, value in node.fields().items()}
+            case "defaults" | "include":
+                pass  # which is in the steps by now, and in all that the other keys hold
+            case _:
+                result[key] = node.plain()
+    return result
+
+
+def _param(node: Node, plan: Pipeline, name: str, value: JSON) -> JSON:
+    long: dict[str, JSON] = node.plain() if isinstance(node.value, dict) else {}
+    long = {"type": plan.params[name].type, **long}
+    long.pop("required", None)
+    # text with the signs of a template may be given from outside, but not be a default
+    if value is None or _is_unreadable(value):
+        return long | ({"required": False} if value is None and "default" not in long else {})
+    return long | {"default": value}
+
+
+def _variable(node: Node, name: str, known: Known) -> JSON:
+    if name in known.later or name not in known.vars or _is_unreadable(known.vars[name]):
+        return node.plain()
+    return known.vars[name]
+
+
+def _steps(nodes: Node, steps: Sequence[Step], defaults: Node | None, known: Known) -> list[JSON]:
+    own = [step for step in steps if step.handles is None]
+    handlers: dict[str, list[Step]] = {step.id: [] for step in own}
+    for step in steps:
+        if step.handles is not None:
+            handlers[step.handles].append(step)
+    return [
+        _step(node, step, handlers[step.id], defaults, known) for node, step in zip(nodes.items(), own, strict=True)
+    ]
+
+
+def _step(node: Node, step: Step, handlers: Sequence[Step], defaults: Node | None, known: Known) -> JSON:
+    general = {
+        key: value for key, value in (defaults.fields() if defaults is not None else {}).items() if key not in MAKING
+    }
+    fields = {**general, **node.fields()}
+    if "command" in fields and "shell" not in node.fields():
+        fields.pop("shell", None)  # which has no meaning for it, and would be refused beside it
+    result: dict[str, JSON] = {"id": step.id}
+    placed = [key for key in FIRST if key in fields or (key == "needs" and step.handles is None)]
+    for key in (*placed, *(key for key in fields if key not in FIRST)):
+        match key:
+            case "id":
+                pass
+            case "needs":
+                result[key] = list(step.needs)
+            case "env":
+                layers = [layer for layer in (general.get("env"), node.get("env")) if layer is not None]
+                result[key] = _env(layers, known)
+            case "on_failure":
+                pairs = zip(fields[key].items(), handlers, strict=True)
+                result[key] = [_step(one, handler, (), defaults, known) for one, handler in pairs]
+            case _:
+                result[key] = _field(key, fields[key], step, known)
+    return result
+
+
+def _field(key: str, node: Node, step: Step, known: Known) -> JSON:
+    match key:
+        case "if":
+            return _condition(node, step, known)
+        case "command":
+            return [_text(item, known) for item in node.items()]
+        case "name":
+            return _name(node, known)
+        case "working_dir":
+            return _directory(node, known)
+        case _:
+            return node.plain()
+
+
+def _condition(node: Node, step: Step, known: Known) -> JSON:
+    # with a status function the step asks for more than a truth value, namely to be asked after a failure
+    holds = verdict(step, known).holds if not step.status_functions else None
+    return holds if holds is not None else node.plain()
+
+
+def _env(layers: Sequence[Node], known: Known) -> dict[str, JSON]:
+    return {name: _text(value, known) for layer in layers for name, value in layer.fields().items()}
+
+
+def _name(node: Node, known: Known) -> str:
+    text = _text(node, known)
+    return text if text.isprintable() and 0 < len(text) <= MAX_NAME else str(node.value)
+
+
+def _directory(node: Node, known: Known) -> str:
+    text = _text(node, known)
+    leaves = posixpath.normpath(text).split("/")[0] == ".." if text else True
+    return str(node.value) if leaves else text
+
+
+def _text(node: Node, known: Known) -> str:
+    """Give what a text becomes, or the text where that is not known, or would be taken for something else when it is read again."""
+    text = as_text(node) or ""
+    if not has_template(text):
+        return text
+    try:
+        settled = known.text(text)
+    except (LaterError, EvaluationError):
+        return text  # what can not be evaluated fails in the run, where it would have failed before
+    return settled if settled and not _is_unreadable(settled) else text
+
+
+def _settled(value: JSON, known: Known) -> JSON:
+    try:
+        settled = known.settled(value)
+    except (LaterError, EvaluationError):
+        return value
+    return value if _is_unreadable(settled) else settled
+
+
+def _is_unreadable(value: JSON) -> bool:
+    """Whether a reader of the document would find a template in the value, or nothing that can be read."""
+    match value:
+        case int():
+            return abs(value) > MAX_INTEGER
+        case str():
+            return has_template(value) or "\0" in value
+        case list():
+            return any(map(_is_unreadable, value))
+        case Mapping():
+            return set(value) == {"sh"} or any(_is_unreadable(item) for pair in value.items() for item in pair)
+        case _:
+            return False

@@ -1,0 +1,142 @@
+"""The graph of a plan as text: for a terminal, for Mermaid and Graphviz, and as data. Pure functions from plan to text."""
+
+from collections.abc import Iterator, Sequence
+
+from dagnats.core.graph import graph_of, levels
+from dagnats.core.pipeline import JSON, Pipeline, Step
+from dagnats.report.lanes import drawn
+from dagnats.report.plan import instances, traits
+from dagnats.report.view import clean
+
+_MAX_NOTE = 60
+_PLAIN = frozenset(" _-.,:/=!+()'")  # beside letters and digits, what means nothing in a quoted label of Mermaid
+
+
+def ascii_lines(plan: Pipeline, *, unicode: bool = True) -> Iterator[str]:
+    """Draw the steps as lanes, like a history: what a step needs is above it, and a line leads from there."""
+    for title, steps in ((plan.name, plan.steps), ("finally", plan.finally_steps)):
+        if steps:
+            yield from ([] if steps is plan.steps or not plan.steps else [""])
+            yield title
+            yield ""
+            yield from drawn(steps, {step.id: _label(step) for step in steps}, unicode=unicode)
+
+
+def _label(step: Step) -> str:
+    notes = []
+    if step.name is not None and clean(step.name) != step.id:
+        notes.append(clean(step.name))
+    if step.condition is not None:
+        condition = clean(step.condition)
+        notes.append(f"if {condition if len(condition) <= _MAX_NOTE else condition[: _MAX_NOTE - 3] + '...'}")
+    notes += traits(step)
+    return f"{step.id}  ({'; '.join(notes)})" if notes else step.id
+
+
+def mermaid_lines(plan: Pipeline) -> Iterator[str]:
+    """Write a flowchart for Mermaid. Steps are numbered, as an id may be a word of Mermaid's own, such as `end`."""
+    number = _numbers(plan)
+    yield "flowchart TD"
+    nested = bool(plan.finally_steps and plan.steps)
+    for title, steps in (("steps", plan.steps), ("finally", plan.finally_steps)):
+        if not steps:
+            continue
+        indent = "    "
+        if nested:
+            yield f'    subgraph {title}_["{title}"]'
+            indent = "        "
+        for step in steps:
+            yield f'{indent}{number[step.id]}["{_mermaid(step)}"]'
+        for step in steps:
+            for need in step.needs:
+                yield f"{indent}{number[need]} --> {number[step.id]}"
+        if nested:
+            yield "    end"
+    if nested:
+        yield "    steps_ -.-> finally_"
+
+
+def _mermaid(step: Step) -> str:
+    """Write a label: everything that could be markup or end the label is written as an entity."""
+    return "<br>".join(
+        "".join(c if c.isalnum() or c in _PLAIN else f"#{ord(c)};" for c in line) for line in _lines(step)
+    )
+
+
+def dot_lines(plan: Pipeline) -> Iterator[str]:
+    """Write a graph for Graphviz."""
+    yield f"digraph {_dot(plan.name)} {{"
+    yield "    rankdir=TB;"
+    yield '    node [shape=box, style=rounded, fontname="sans-serif"];'
+    yield from _dot_steps(plan.steps, "    ")
+    if plan.finally_steps:
+        yield "    subgraph cluster_finally {"
+        yield '        label="finally";'
+        yield from _dot_steps(plan.finally_steps, "        ")
+        yield "    }"
+        if plan.steps:
+            # one point between the two, or the last of one would meet the first of the other in a web of lines
+            yield "    _ended [shape=point];"
+            yield from (f"    {_dot(id_)} -> _ended [style=dotted, arrowhead=none];" for id_ in _ends(plan.steps))
+            starts = (step.id for step in plan.finally_steps if not step.needs)
+            yield from (f"    _ended -> {_dot(id_)} [style=dotted];" for id_ in starts)
+    yield "}"
+
+
+def _dot_steps(steps: Sequence[Step], indent: str) -> Iterator[str]:
+    for step in steps:
+        dashed = ', style="rounded,dashed"' if step.condition is not None else ""
+        yield f"{indent}{_dot(step.id)} [label={_dot(chr(10).join(_lines(step)))}{dashed}];"
+    for step in steps:
+        for need in step.needs:
+            yield f"{indent}{_dot(need)} -> {_dot(step.id)};"
+
+
+def _dot(text: str) -> str:
+    r"""Quote a string of DOT: in it, `\` begins an escape of labels and `"` ends it."""
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+    return f'"{escaped}"'
+
+
+def graph_data(plan: Pipeline) -> JSON:
+    """Give nodes and edges as data."""
+    nodes: list[JSON] = []
+    edges: list[JSON] = []
+    for steps, is_final in ((plan.steps, False), (plan.finally_steps, True)):
+        level_of = levels(graph_of(steps))
+        nodes += [
+            {
+                "id": step.id,
+                "name": step.name,
+                "finally": is_final,
+                "level": level_of[step.id],
+                "if": step.condition,
+                "allow_failure": list(step.allow_failure)
+                if isinstance(step.allow_failure, tuple)
+                else step.allow_failure,
+                "instances": instances(step),
+                "handles": step.handles,
+                "line": step.line,
+            }
+            for step in steps
+        ]
+        edges += [{"from": need, "to": step.id} for step in steps for need in step.needs]
+    return {"name": plan.name, "nodes": nodes, "edges": edges}
+
+
+def _numbers(plan: Pipeline) -> dict[str, str]:
+    return {step.id: f"s{place}" for place, step in enumerate((*plan.steps, *plan.finally_steps), 1)}
+
+
+def _lines(step: Step) -> list[str]:
+    lines = [step.id]
+    if step.name is not None and clean(step.name) != step.id:
+        lines.append(clean(step.name))
+    if step.condition is not None:
+        lines.append(f"if {clean(step.condition)}")
+    return lines
+
+
+def _ends(steps: Sequence[Step]) -> list[str]:
+    needed = {need for step in steps for need in step.needs}
+    return [step.id for step in steps if step.id not in needed]

@@ -1,0 +1,198 @@
+"""What would run, before anything does: a plan and what is known of it, as text and as data."""
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from dagnats.core.fanout import cells, labels
+from dagnats.core.graph import graph_of, levels
+from dagnats.core.pipeline import JSON, Pipeline, Retry, Step
+from dagnats.core.text import encode_json
+from dagnats.definition.known import Known, Verdict, verdict
+from dagnats.report.style import Style
+from dagnats.report.view import clean
+
+_DIM, _BOLD, _YELLOW = "2", "1", "33"
+_MAX_NEEDS, _MAX_VALUE = 8, 60
+LATER = "known when the run starts"
+
+Verdicts = Mapping[str, Verdict]
+
+
+def plan_text(plan: Pipeline, known: Known, style: Style) -> Iterator[str]:
+    """Say in lines what would run."""
+    verdicts = {step.id: verdict(step, known) for step in (*plan.steps, *plan.finally_steps)}
+    yield style.paint(_head(plan), _BOLD)
+    for name, value in known.params.items():
+        yield f"  params.{name} = {_shown(value)}"
+    for name, value in known.vars.items():
+        yield f"  vars.{name} = {_shown(value)}"
+    for name in (name for name in plan.vars if name in known.later):
+        script = known.scripts.get(name)
+        yield f"  vars.{name}: {LATER}" + (f" (sh: {_cut(clean(script))})" if script is not None else "")
+    for flag, ids in plan.selection.items():
+        yield f"  --{flag} {' '.join(ids)}"
+    if plan.left_out:
+        yield f"  left out: {', '.join(plan.left_out[:_MAX_NEEDS])}" + _more(len(plan.left_out) - _MAX_NEEDS)
+    # one width for both lists, so that the columns meet
+    width = min(40, max((len(step.id) for step in (*plan.steps, *plan.finally_steps)), default=0))
+    yield ""
+    yield from _levels(plan.steps, verdicts, width, style)
+    if plan.finally_steps:
+        yield ""
+        yield style.paint("finally, when all of these have ended", _BOLD)
+        yield from _levels(plan.finally_steps, verdicts, width, style)
+
+
+def plan_data(plan: Pipeline, known: Known) -> JSON:
+    """Give the same as data."""
+    verdicts = {step.id: verdict(step, known) for step in (*plan.steps, *plan.finally_steps)}
+    return {
+        "name": plan.name,
+        "file": plan.file,
+        "max_parallel": plan.max_parallel,
+        "timeout_s": plan.timeout_s,
+        "fail_fast": plan.fail_fast,
+        "params": dict(known.params),
+        "vars": dict(known.vars),
+        "vars_later": [name for name in plan.vars if name in known.later],
+        "selection": {flag: list(ids) for flag, ids in plan.selection.items()},
+        "left_out": list(plan.left_out),
+        "steps": _data(plan.steps, verdicts),
+        "finally": _data(plan.finally_steps, verdicts),
+    }
+
+
+def _head(plan: Pipeline) -> str:
+    depth = max(levels(graph_of(plan.steps)).values(), default=0)
+    parts = [_count(len(plan.steps), "step"), f"in {_count(depth, 'level')}"]
+    if plan.finally_steps:
+        parts.append(f"and {len(plan.finally_steps)} in finally")
+    limits = []
+    if plan.max_parallel is not None:
+        limits.append(f"at most {plan.max_parallel} at once")
+    if plan.timeout_s is not None:
+        limits.append(f"timeout {_span(plan.timeout_s)}")
+    if plan.fail_fast:
+        limits.append("fail_fast")
+    return ", ".join([f"{plan.name}: {' '.join(parts)}", *limits])
+
+
+def _levels(steps: Sequence[Step], verdicts: Verdicts, width: int, style: Style) -> Iterator[str]:
+    level_of = levels(graph_of(steps))
+    last = 0
+    # sorted is stable: within a level the order of the file stays
+    for step in sorted(steps, key=lambda step: level_of[step.id]):
+        level = level_of[step.id]
+        number = f"{level:>3}" if level != last else "   "
+        last = level
+        details = "; ".join(_details(step, verdicts[step.id]))
+        name = step.id if verdicts[step.id].holds is not False else style.paint(step.id, _DIM)
+        gap = " " * (max(0, width - len(step.id)) + 2)
+        yield style.paint(number, _DIM) + "  " + (f"{name}{gap}{details}" if details else name)
+
+
+def _details(step: Step, found: Verdict) -> Iterator[str]:
+    condition = clean(step.condition or "")
+    if found.error:
+        yield f"fails: if {condition}: {clean(found.error)}"
+    elif found.holds is False:
+        yield f"skipped: if {condition}"
+    elif step.condition is not None:
+        yield f"if {condition}" + (" (true)" if found.holds and not step.status_functions else "")
+    if step.needs:
+        yield f"needs {', '.join(step.needs[:_MAX_NEEDS])}" + _more(len(step.needs) - _MAX_NEEDS)
+    if step.retry.max_attempts > 1:
+        yield _retry(step.retry)
+    if step.timeout_s is not None:
+        yield f"timeout {_span(step.timeout_s)}"
+    if step.idle_timeout_s is not None:
+        yield f"idle_timeout {_span(step.idle_timeout_s)}"
+    yield from traits(step)
+
+
+def traits(step: Step) -> Iterator[str]:
+    """Say what is special about a step, beside what it waits for and its bounds."""
+    if step.handles is not None:
+        yield f"only when {step.handles} has failed"
+    names = instances(step)
+    if names is not None:
+        shown = " ".join(f"[{name}]" for name in names[:_MAX_NEEDS])
+        yield f"{_count(len(names), 'instance')} {shown}" + _more(len(names) - _MAX_NEEDS)
+    elif step.fan_out is not None:
+        yield "an instance for each of a list"
+    if step.mutex is not None:
+        yield f"mutex {step.mutex}"
+    if isinstance(step.allow_failure, tuple):
+        yield f"may fail with {', '.join(map(str, step.allow_failure))}"
+    elif step.allow_failure:
+        yield "may fail"
+
+
+def instances(step: Step) -> list[str] | None:
+    """Name the instances of a step that has some, as far as the plan alone says."""
+    if step.fan_out is None or not step.fan_out.is_matrix:
+        return None
+    return labels(step.fan_out, cells(step.fan_out))
+
+
+def _retry(retry: Retry) -> str:
+    on = f" on {', '.join(map(str, retry.on))}" if retry.on is not None else ""
+    delay = f", {retry.strategy} from {_span(retry.initial_delay_s)}" if retry.initial_delay_s else ""
+    return f"up to {retry.max_attempts} attempts{on}{delay}"
+
+
+def _data(steps: Sequence[Step], verdicts: Verdicts) -> list[JSON]:
+    level_of = levels(graph_of(steps))
+    return [
+        {
+            "id": step.id,
+            "name": step.name,
+            "line": step.line,
+            "level": level_of[step.id],
+            "needs": list(step.needs),
+            "if": _condition(step, verdicts[step.id]),
+            "skipped": verdicts[step.id].holds is False,
+            "max_attempts": step.retry.max_attempts,
+            "timeout_s": step.timeout_s,
+            "idle_timeout_s": step.idle_timeout_s,
+            "allow_failure": list(step.allow_failure) if isinstance(step.allow_failure, tuple) else step.allow_failure,
+            "fan_out": step.fan_out is not None,
+            "instances": instances(step),
+            "mutex": step.mutex,
+            "handles": step.handles,
+        }
+        for step in steps
+    ]
+
+
+def _condition(step: Step, found: Verdict) -> JSON:
+    if step.condition is None:
+        return None
+    return {"expression": step.condition, "result": found.holds, "error": found.error or None}
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
+def _span(seconds: float) -> str:
+    """Give a duration as files have it: 90 seconds are 1m30s."""
+    hours, rest = divmod(seconds, 3600)
+    minutes, rest = divmod(rest, 60)
+    parts = [f"{hours:.0f}h" if hours else "", f"{minutes:.0f}m" if minutes else ""]
+    if rest >= 1:
+        parts.append(f"{round(rest, 3):g}s")
+    elif rest:
+        parts.append(f"{round(rest * 1000, 3):g}ms")
+    return "".join(parts) or "0s"
+
+
+def _more(number: int) -> str:
+    return f" and {number} more" if number > 0 else ""
+
+
+def _shown(value: JSON) -> str:
+    return _cut(clean(encode_json(value)))
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= _MAX_VALUE else text[: _MAX_VALUE - 3] + "..."

@@ -1,0 +1,43 @@
+"""Pipelines in the documentation are valid, and those of the how-tos run as they are."""
+
+import re
+from pathlib import Path
+
+import pytest
+from running_dagnats import EVENTS, check_journal, dagnats
+
+ROOT = Path(__file__).parents[2]
+PAGES = sorted([ROOT / "README.md", ROOT / "docs" / "llms.txt", *(ROOT / "docs" / "how-to").glob("*.md")])
+BLOCK = re.compile(r"^```yaml\n(.*?)^```", re.MULTILINE | re.DOTALL)
+FILES = [
+    pytest.param(block, page.name == "README.md", id=f"{page.name}-{number}")
+    for page in PAGES
+    for number, block in enumerate(BLOCK.findall(page.read_text()))
+    if re.search(r"^name:", block, re.MULTILINE)
+]
+
+
+def test_there_are_some():
+    assert len(FILES) >= 7
+
+
+@pytest.mark.parametrize(("text", "needs_a_project"), FILES)
+def test_a_pipeline_of_the_documentation_works(text, needs_a_project, tmp_path):
+    (tmp_path / "pipeline.yaml").write_text(text)
+    checked = dagnats(["validate", "pipeline.yaml"], tmp_path)
+    assert checked.code == 0, checked.text
+    if not needs_a_project:
+        ran = dagnats(["run", "--events", EVENTS], tmp_path)
+        assert ran.code == 0, ran.text
+        assert check_journal(tmp_path).finished.outcome == "succeeded"
+
+
+def test_the_how_to_on_conditions_is_right_about_parts(tmp_path):
+    block = BLOCK.findall((ROOT / "docs" / "how-to" / "conditional-deploy.md").read_text())[0]
+    (tmp_path / "release.yaml").write_text(block)
+    assert dagnats(["run", "release.yaml", "-p", "deploy=true", "--until", "build"], tmp_path).code == 0
+    assert dagnats(["run", "release.yaml", "-p", "deploy=true", "--skip", "smoke-test"], tmp_path).code == 0
+    assert dagnats(["run", "release.yaml", "--only", "test"], tmp_path).code == 0
+    refused = dagnats(["run", "release.yaml", "--from", "deploy"], tmp_path)
+    assert refused.code == 2
+    assert "step `deploy` uses `steps.build.outputs.version`, and `build` is left out" in refused.text
