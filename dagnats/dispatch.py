@@ -60,6 +60,7 @@ class Dispatch:
         secret_env = {name: text for name, text in step.env.items() if _holds_secret(state, text)}
         secret_script = _holds_secret(state, step.run or "")
         plain = {name: text for name, text in step.env.items() if name not in secret_env}
+        sealed = [*secret_env.values(), *([step.run or ""] if secret_script else [])]
         env = {**self._root(state), **{name: _text(text, context, f"env.{name}") for name, text in plain.items()}}
         script, argv = step.run, None
         if script is not None and not secret_script and has_template(script):
@@ -90,9 +91,7 @@ class Dispatch:
             not_before=not_before,
             secret_env=secret_env,
             secret_script=secret_script,
-            context=_mentioned_values(
-                context, [*secret_env.values(), script or ""] if secret_script else secret_env.values()
-            ),
+            context=_mentioned_values(context, sealed),
         )
 
     def _root(self, state: RunState) -> Mapping[str, str]:

@@ -23,6 +23,7 @@ import time
 
 from dagnats import proctree
 from dagnats.frames import Frames, frame
+from dagnats.lookup import resolve
 from dagnats.orphans import NOBODY, Orphans
 
 TYPE_CHECKING = False
@@ -69,6 +70,7 @@ class Keeper:
         self._orphans = Orphans(self._mark, lambda session: job.number if (job := self._mains.get(session)) else NOBODY)
         self._outer = b""
         self._base: dict[bytes, bytes] = {}
+        self._scratch: bytes | None = None
         self._jobs: dict[int, Job] = {}
         self._mains: dict[int, Job] = {}
         self._fds: list[int] = []
@@ -113,6 +115,8 @@ class Keeper:
             self._flush()
             poll.poll(SWEEP_S * 1000)
         self._flush()
+        if self._scratch is not None:
+            _remove(self._scratch)
 
     # What the runner asks for
 
@@ -133,6 +137,7 @@ class Keeper:
                 os.set_inheritable(fd, False)
         handlers: dict[str, Callable[..., None]] = {
             "base": self._on_base,
+            "scratch": self._on_scratch,
             "spawn": self._on_spawn,
             "stop": self._on_stop,
             "finish": self._on_finish,
@@ -145,6 +150,9 @@ class Keeper:
         self._base = env
         outer = env.get(proctree.MARK)
         self._outer = outer + b"/" if outer else b""
+
+    def _on_scratch(self, folder: bytes) -> None:
+        self._scratch = folder
 
     def _on_spawn(
         self, number: int, argv: list[bytes], cwd: bytes, changes: dict[bytes, bytes | None], count: int
@@ -348,21 +356,15 @@ class Keeper:
                 self._outbox.clear()
 
 
-def resolve(program: bytes, search_path: bytes | None) -> bytes:
-    """The file to run, looked up in the process's own PATH.
-
-    Empty and relative entries do not count: a file that lies in the working directory is never run for a command's name.
-    """
-    if b"/" in program:
-        return program
-    code = errno.ENOENT
-    for folder in (os.defpath.encode() if search_path is None else search_path).split(b":"):
-        path = folder + b"/" + program
-        if folder.startswith(b"/") and os.access(path, os.F_OK) and os.path.isfile(path):  # noqa: PTH113
-            if os.access(path, os.X_OK):
-                return path
-            code = errno.EACCES
-    raise OSError(code, os.strerror(code))
+def _remove(folder: bytes) -> None:
+    """Remove the files of attempts: scripts, and what steps wrote for the engine, which may be what nobody else may see."""
+    try:
+        for path in [folder + b"/" + name for name in os.listdir(folder)]:  # noqa: PTH208
+            if not os.path.isdir(path):  # noqa: PTH112  # then a step has made it
+                os.unlink(path)  # noqa: PTH108
+        os.rmdir(folder)  # noqa: PTH106
+    except OSError:  # nothing is left of it, or something that is not ours
+        pass
 
 
 def _kill(how: Callable[[int, int], None], target: int, number: int) -> bool:

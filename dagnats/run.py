@@ -21,9 +21,10 @@ from dagnats.process import Guardian
 from dagnats.request import Prepared, Request
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
-    from dagnats.core.pipeline import Pipeline
+    from dagnats.core.pipeline import JSON, Pipeline
     from dagnats.core.state import RunState
     from dagnats.workers.vault import Vault
 
@@ -35,10 +36,11 @@ def run(request: Request) -> int:
     params = resolve(plan.params, request.params, request.param_files, os.environ)
     workspace = rundir.project_root(request.file)
     variables = read_dotenv(plan.dotenv, workspace)
-    vault = _secrets(request, plan, workspace)
+    vault = _secrets(request, plan, workspace, params)
     # What the files hold goes to processes and nowhere else: no event and no task has it.
     guardian = Guardian.start({**os.environ, **variables} if variables else None)
     directory = rundir.create(workspace, ephemeral=request.ephemeral)
+    guardian.remove_at_end(directory.scratch)
     try:
         server = Server(guardian, directory.path)
         server.start()
@@ -64,13 +66,15 @@ def _check_exit_code_from(request: Request, plan: "Pipeline") -> None:
         raise UsageError(f"--exit-code-from: {plan.name} has no step {quoted(wanted)}{hint and f'; {hint}'}")
 
 
-def _secrets(request: Request, plan: "Pipeline", workspace: "Path") -> "Vault | None":
+def _secrets(request: Request, plan: "Pipeline", workspace: "Path", params: "Mapping[str, JSON]") -> "Vault | None":
     """Ask for the secrets before anything starts, so that no process inherits those of the environment."""
     if not plan.secrets:
         return None
     from dagnats.sources import collect  # noqa: PLC0415 - measured: a run without secrets does not pay for masking them
 
-    return collect(plan, workspace, request.secrets_file)
+    vault = collect(plan, workspace, request.secrets_file)
+    vault.refuse_recorded(params, {name: os.environ[name] for name in plan.env_names if name in os.environ})
+    return vault
 
 
 def exit_code(state: "RunState", from_step: str | None) -> int:

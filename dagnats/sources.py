@@ -8,10 +8,11 @@ from pathlib import Path
 
 from dagnats.core.pipeline import Pipeline
 from dagnats.definition import InvalidPipelineError, load_mapping
-from dagnats.definition.problems import printable
+from dagnats.definition.problems import printable, quoted
 from dagnats.errors import DagnatsError, UsageError
 from dagnats.pipes import Captured, capture
 from dagnats.process import Guardian
+from dagnats.workers.forms import PARTS_MAX, has_too_many_parts
 from dagnats.workers.mask import Masker
 from dagnats.workers.vault import Vault
 
@@ -94,6 +95,8 @@ def checked(value: str) -> str:
         raise MissingError("holds a character that has no encoding") from None
     if size > VALUE_MAX_BYTES:
         raise MissingError(f"is over {VALUE_MAX_BYTES // 1024} KiB; give the step the path of a file instead")
+    if has_too_many_parts(value):
+        raise MissingError(f"has over {PARTS_MAX:,} lines or leaves of JSON; give the step the path of a file instead")
     return value
 
 
@@ -169,6 +172,8 @@ def _of_command(done: Captured | BaseException, hide: Callable[[str], str]) -> s
         lines = hide(done.stderr.decode("utf-8", "replace")).strip().splitlines()
         said = printable(lines[-1][:_SHOWN]) if lines else ""
         raise MissingError(f"ended with {done.exit.describe()}" + (f": {said}" if said else ""))
+    if not done.stdout.strip():
+        raise MissingError("printed nothing")
     return _text(done.stdout)
 
 
@@ -178,7 +183,7 @@ def _message(plan: Pipeline, missing: Mapping[str, str]) -> str:
     return "\n".join(
         [
             f"{plan.file}: {count} missing; nothing was started",
-            *(f"  {name:<{width}}  {plan.secrets[name]}  {why}" for name, why in missing.items()),
+            *(f"  {name:<{width}}  {quoted(plan.secrets[name])} {why}" for name, why in missing.items()),
             "provide what is missing there, or give values by `--secrets-file FILE`",
         ]
     )

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 
-from bench.cases import large, output, sleeps, start, steps
+from bench.cases import large, mask, output, sleeps, start, steps
 from bench.rounds import Case
 from bench.setting import Setting
 
@@ -16,4 +16,5 @@ CASES: Mapping[str, Callable[[Setting], Case]] = {
     "sleeps": sleeps.sleeps,
     "output": output.output,
     "slowdown": output.slowdown,
+    "mask": mask.mask,
 }

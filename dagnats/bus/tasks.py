@@ -19,7 +19,8 @@ class Task:
 
     Either `argv` is a command, or `script` goes to `shell`: a known shell's name, or an argv in which `{0}` stands for the script's file. `env` is
     what differs from the worker's own environment. What mentions secrets is not rendered yet, as only the worker has their values: the variables of
-    `secret_env`, and the script if it is a `secret_script`; `context` has the other values that they mention. `outputs` maps declared outputs to {"type", "required"}. `not_before` is in unix seconds, or None.
+    `secret_env`, and the script if it is a `secret_script`; `context` has the other values that they mention. `outputs` maps declared outputs to
+    {"type", "required"}. `not_before` is in unix seconds, or None.
     """
 
     run: str

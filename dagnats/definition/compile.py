@@ -44,9 +44,9 @@ def compile_pipeline(root: Node, file: str, lines: list[str], problems: Problems
         problems,
         dict(params),
         {name: place for place, name in enumerate(variables.fields())},
-        secrets := values.secrets(root.get("secrets"), problems),
         {step.id: step for step in main},
         {step.id: step for step in last},
+        secrets=values.secrets(root.get("secrets"), problems),
     )
     templates = TemplateCheck(names, lines, problems)
     strict = _strict(names, templates, problems)
@@ -68,7 +68,7 @@ def compile_pipeline(root: Node, file: str, lines: list[str], problems: Problems
         timeout_s=values.duration(root.get("timeout"), problems),
         fail_fast=values.flag(root.get("fail_fast")),
         env_names=frozenset(names.env_names),
-        secrets=secrets,
+        secrets=names.secrets,
         uses_git=names.uses_git,
         dotenv=values.env_files(root.get("dotenv"), problems),
     )

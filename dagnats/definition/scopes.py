@@ -73,9 +73,9 @@ class Names:
     problems: Problems
     params: dict[str, object]
     vars: dict[str, int]
-    secrets: dict[str, str]
     main: dict[str, Draft]
     last: dict[str, Draft]
+    secrets: dict[str, str] = field(default_factory=dict)
     env_names: set[str] = field(default_factory=set)
     uses_git: bool = False
     read_steps: set[str] = field(default_factory=set)

@@ -125,7 +125,7 @@ class TemplateCheck:
                     finding.hint = f"put text in quotes: `'{meant}'`" if meant else finding.hint
                 needle = _needle(reference.path)
                 self._place(starts, reference.line, None, needle, message=finding.message, hint=finding.hint)
-        if good and any(reference.path[0] == "secrets" for reference in found):
+        if "secrets" in scope.roots and any(reference.path[0] == "secrets" for reference in found):
             for error in self._templates.check_secrets(text):
                 good = False
                 self._report(error, starts)

@@ -107,13 +107,11 @@ FOREIGN: dict[str, dict[str, str]] = {
 }  # fmt: skip
 
 SOURCES = ("env", "file", "cmd")
-SOURCE_WORDS = _by_word(
-    {
-        "env": "environment environ variable",
-        "file": "path files",
-        "cmd": "command exec sh shell run script",
-    }
-)
+SOURCE_WORDS = _by_word({
+    "env": "environment environ variable",
+    "file": "path files",
+    "cmd": "command exec sh shell run script",
+})  # fmt: skip
 
 
 def is_unsupported(key: str, title: str) -> bool:
@@ -144,7 +142,8 @@ def explain_source(source: str, problems: Problems) -> str:
     known = SOURCE_WORDS.get(plain)
     if known:
         return f"did you mean `{known}://`?"
-    return suggest(plain, [f"{name}://" for name in SOURCES], problems) or "ask another store by a command: `cmd://…`"
+    near = suggest(plain, list(SOURCES), problems)
+    return near.replace("`?", "://`?") or "ask another store by a command: `cmd://…`"
 
 
 def suggest(name: str, known: "list[str] | dict[str, object]", problems: Problems) -> str:

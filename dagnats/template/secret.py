@@ -95,6 +95,8 @@ def _wrong(node: nodes.Node | None) -> str:
             pass
         case _ if not _mentions(node):
             pass
+        case nodes.Name():
+            pass  # all of them: the check of names says that one must be named
         case nodes.Getattr() | nodes.Getitem():
             wrong = _wrong_path(node)
         case nodes.Filter():

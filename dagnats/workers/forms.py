@@ -9,9 +9,9 @@ from urllib.parse import quote, quote_plus
 
 VALUE_MIN = 4  # characters; a shorter value would blot out half of any output
 PART_MIN = 6  # characters of a line, or of a leaf of JSON, that counts as a secret of its own
-PARTS_MAX = 2_000
+PARTS_MAX = 4_000  # lines and leaves of one value: more would make every start slow
 DEPTH_MAX = 8
-_FULL_LINE_MIN = 16
+_WRAPPED_MIN = 8  # characters of a last line: fewer may stand anywhere
 _LINE_WIDTHS = (76, 64)  # of `base64` and of PEM
 _URL_SAFE = ("", "/", "!'()*")  # what is left as it is by libraries of this language and others
 _NOT_PLAIN = re.compile(r"([^A-Za-z0-9_@%+=:,./-])")
@@ -24,8 +24,21 @@ def forms_of(values: Iterable[str]) -> frozenset[bytes]:
     for value in values:
         for text in islice(dict.fromkeys(_texts(value)), PARTS_MAX):
             found.update(_written(text))
-            found.update(_encoded(text.encode("utf-8", "surrogateescape")))
+            found.update(_encoded(encoded(text)))
     return frozenset(form for form in found if len(form) >= VALUE_MIN)
+
+
+def encoded(text: str) -> bytes:
+    """The bytes of a text: of the system, in which surrogates stand for bytes, or of JSON, which can hold half a pair."""
+    try:
+        return text.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:
+        return text.encode("utf-8", "surrogatepass")
+
+
+def has_too_many_parts(value: str) -> bool:
+    """Whether not all parts of a value could be masked."""
+    return next(islice(dict.fromkeys(_texts(value)), PARTS_MAX, None), None) is not None
 
 
 def is_short(value: str) -> bool:
@@ -87,8 +100,8 @@ def _written(text: str) -> Iterator[bytes]:
         json_plain.replace("/", "\\/"),
         repr(text)[1:-1],
     ):
-        yield form.encode("utf-8", "surrogateescape")
-    raw = text.encode("utf-8", "surrogateescape")
+        yield encoded(form)
+    raw = encoded(text)
     for form in (*(quote(raw, safe) for safe in _URL_SAFE), quote_plus(raw)):
         yield form.encode()
         yield re.sub(r"%[0-9A-F]{2}", lambda found: found[0].lower(), form).encode()
@@ -106,13 +119,16 @@ def _encoded(raw: bytes) -> Iterator[bytes]:
         # only those characters whose bits are all the secret's
         first, end = (before * 8 + 5) // 6, (before + len(raw)) * 8 // 6
         yield from _both_alphabets(shifted[first:end])
+        # where nothing follows, the last ones are its own too
+        yield from _both_alphabets(shifted[first:])
+        yield from _both_alphabets(shifted[first:].rstrip(b"="))
 
 
 def _wrapped(text: bytes) -> Iterator[bytes]:
     for width in _LINE_WIDTHS:
         for start in range(0, len(text), width) if len(text) > width else ():
             line = text[start : start + width]
-            if len(line) >= _FULL_LINE_MIN:
+            if len(line) >= _WRAPPED_MIN:
                 yield line
 
 

@@ -93,8 +93,12 @@ def _places(data: bytes, part: bytes, start: int) -> Iterator[int]:
 def best_finder(forms: Iterable[bytes]) -> Finder:
     """Give the fast one, or the one that needs nothing."""
     try:
-        return Re2Finder(forms)
+        import re2  # noqa: PLC0415 - only a run with secrets pays for it
     except ImportError:
+        return PlainFinder(forms)
+    try:
+        return Re2Finder(forms)
+    except re2.error:  # more than its automaton may hold
         return PlainFinder(forms)
 
 

@@ -1,6 +1,6 @@
 """The secrets of a run: in memory only, given to a step at the last moment, and taken out of all that it says."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from dagnats.bus.tasks import Task
@@ -12,6 +12,7 @@ from dagnats.workers.forms import VALUE_MIN, is_short
 from dagnats.workers.mask import Masker
 
 _RECORDED_MIN = 8  # characters; a shorter one may stand in a parameter by chance
+_SHARED_MAX = 100  # texts made of secrets that all steps are masked for
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -61,7 +62,7 @@ class Vault:
         """Refuse a run whose parameters or recorded variables hold a secret. Raises UsageError."""
         for what, recorded in (("param", params), ("variable", env)):
             for name, value in recorded.items():
-                secret = self._found_in(str(value))
+                secret = next(filter(None, map(self._found_in, _texts_of(value))), None)
                 if secret is not None:
                     raise UsageError(
                         f"{what} `{name}` holds the value of secret `{secret}`, and would be recorded: "
@@ -100,7 +101,23 @@ class Vault:
 
     def _masker_of(self, made: Iterable[str]) -> Masker:
         """Give a masker that also knows what a step's templates have made of secrets; from now on all know it, as it may be passed on."""
-        if not self._known.issuperset(made):
-            self._known |= frozenset(made)
-            self.masker = Masker(self._known)
+        if self._known.issuperset(made):
+            return self.masker
+        known = self._known | frozenset(made)
+        if len(known) > len(self._values) + _SHARED_MAX:
+            return Masker(known)  # thousands of steps that each make another one would make the masker slow for all
+        self._known, self.masker = known, Masker(known)
         return self.masker
+
+
+def _texts_of(value: JSON) -> Iterator[str]:
+    match value:
+        case list():
+            for item in value:
+                yield from _texts_of(item)
+        case dict():
+            for key, item in value.items():
+                yield key
+                yield from _texts_of(item)
+        case _:
+            yield str(value)

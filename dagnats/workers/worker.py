@@ -19,7 +19,7 @@ from dagnats.workers.action import Action, Ended, Failure, Stop
 from dagnats.workers.sink import OutputSink, Watcher
 
 if TYPE_CHECKING:
-    from dagnats.workers.vault import Vault
+    from dagnats.workers.vault import Unsealed, Vault
 
 Key = tuple[str, str, int]
 
@@ -146,12 +146,7 @@ class Worker:
         unsealed = self._vault.unseal(task) if self._vault is not None else None
         sink = OutputSink(task, self._stream, self._watcher, unsealed.masker if unsealed is not None else None)
         try:
-            if stop.ordered:
-                ended = Ended(stopped=True)
-            elif unsealed is None:
-                ended = await self._actions[task.kind].run(task, sink, stop)
-            else:
-                ended = unsealed.failed or await self._actions[task.kind].run(unsealed.task, sink, stop)
+            ended = await self._run(task, unsealed, sink, stop)
         except Exception as error:  # noqa: BLE001 - whatever breaks around a step must end it, not hang the run
             if isinstance(error, OSError) and error.errno == errno.ENOSPC and self._on_crash is not None:
                 self._on_crash(DiskFullError(f"disk full: {error.filename or 'no space for a step'}; free some space"))
@@ -162,6 +157,15 @@ class Worker:
             sink.put("err", f"dagnats: {ended.note}\n".encode())
         dropped = await sink.finish()
         return _report(task, self.name, ended, sink.bytes, dropped)
+
+    async def _run(self, task: Task, unsealed: "Unsealed | None", sink: OutputSink, stop: Stop) -> Ended:
+        if stop.ordered:
+            return Ended(stopped=True)
+        if unsealed is None:
+            if task.secret_env or task.secret_script:
+                return Ended(Failure(Reason.ENGINE, "this worker has no secrets, and the step needs some"))
+            return await self._actions[task.kind].run(task, sink, stop)
+        return unsealed.failed or await self._actions[task.kind].run(unsealed.task, sink, stop)
 
 
 def _report(task: Task, worker: str, ended: Ended, printed: int, dropped: int) -> Report:

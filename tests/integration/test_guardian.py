@@ -308,3 +308,22 @@ def test_children_are_found_with_and_without_the_kernels_list():
     assert proctree.children(child.pid) == []
     assert proctree.session(child.pid) is None
     assert not proctree.is_alive(child.pid)
+
+
+@pytest.mark.parametrize("foreign", [False, True])
+def test_the_files_of_a_run_are_removed_when_all_has_ended(tmp_path, foreign):
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+
+    async def work(guardian):
+        guardian.remove_at_end(scratch)
+        script = f"echo x > '{scratch}/a'; echo y > '{scratch}/b'; ln -s '{tmp_path}/kept' '{scratch}/c'"
+        more = f"; mkdir '{scratch}/d'; echo z > '{scratch}/d/e'" if foreign else ""
+        await Running(guardian, ["sh", "-c", script + more]).end()
+        assert (scratch / "a").exists()
+
+    (tmp_path / "kept").write_text("kept")
+    guarded(work)
+    assert [path.name for path in scratch.rglob("*")] == (["d", "e"] if foreign else [])
+    assert scratch.exists() is foreign
+    assert (tmp_path / "kept").exists()

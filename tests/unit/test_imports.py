@@ -63,6 +63,25 @@ def test_an_import_that_breaks_a_contract_is_found(module: str, line: str, broke
     assert f"{broken} BROKEN" in done.stdout
 
 
+@pytest.mark.parametrize("has_secrets", [False, True])
+def test_only_a_run_with_secrets_pays_for_them(has_secrets: bool, tmp_path: Path) -> None:
+    (tmp_path / "pipeline.yaml").write_text(PIPELINE + "secrets: [IMPORTS_TEST]\n" * has_secrets)
+    env = {**os.environ, "PYTHONPROFILEIMPORTTIME": "1", "PYTHONPATH": str(PROJECT), "IMPORTS_TEST": "secret"}
+    done = subprocess.run(
+        [*COMMAND, "run", "pipeline.yaml"],
+        cwd=tmp_path,
+        env=env,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    imported = {line.rsplit("|", 1)[-1].strip() for line in done.stderr.splitlines()}
+    paid = {"re2", "dagnats.sources", "dagnats.workers.mask", "dagnats.workers.forms", "dagnats.workers.vault"}
+    assert imported & paid == (paid if has_secrets else set())
+
+
 @pytest.mark.parametrize("argv", ANSWERS)
 def test_a_command_that_only_answers_imports_nothing_slow(argv: tuple[str, ...], tmp_path: Path) -> None:
     (tmp_path / "pipeline.yaml").write_text(PIPELINE)

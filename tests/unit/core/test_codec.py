@@ -249,6 +249,7 @@ PLANS = st.builds(
     env_names=st.frozensets(NAMES, max_size=3),
     uses_git=st.booleans(),
     dotenv=st.lists(st.builds(EnvFile, TEXT, st.booleans()), max_size=2).map(tuple),
+    secrets=st.dictionaries(NAMES, NAMES, max_size=2),
 )
 
 

@@ -72,6 +72,18 @@ def test_what_a_shell_makes_of_a_secret_is_masked(script, value):
     assert not any(part in masked for part in ("token", "HOME", "xxxx"))
 
 
+@pytest.mark.parametrize("wrapped", [base64.encodebytes, lambda raw: b"\n".join(_lines(base64.b64encode(raw), 64))])
+def test_base64_in_lines_is_masked_line_by_line(wrapped):
+    value = "".join(f"<{n * n:x}>" for n in range(1000, 1030))
+    lines = wrapped(value.encode()).split()
+    assert len(lines) > 2
+    assert Masker([value]).whole(b"\n".join(lines)).split() == [b"***"] * len(lines)
+
+
+def _lines(text, width):
+    return [text[at : at + width] for at in range(0, len(text), width)]
+
+
 @pytest.mark.parametrize("before", range(6))
 @pytest.mark.parametrize("alphabet", [base64.b64encode, base64.urlsafe_b64encode])
 def test_base64_of_a_text_around_it_shows_at_most_the_bits_at_its_edges(before, alphabet):
@@ -81,6 +93,15 @@ def test_base64_of_a_text_around_it_shows_at_most_the_bits_at_its_edges(before, 
     known_before, known_after = before * 8, 4 * 8
     assert len(left) * 6 <= known_before + 5
     assert len(right.rstrip(b"=")) * 6 <= known_after + 11
+
+
+@pytest.mark.parametrize("before", range(6))
+@pytest.mark.parametrize("cut", range(3))
+def test_base64_that_ends_with_a_secret_ends_with_its_replacement(before, cut):
+    secret = SECRET[cut:]
+    for text in (base64.b64encode(b"u" * before + secret.encode()), base64.urlsafe_b64encode(secret.encode())):
+        for shown in (text, text.rstrip(b"=")):
+            assert Masker([secret]).whole(shown).endswith(b"***")
 
 
 def test_every_line_of_a_secret_is_masked_on_its_own():
@@ -113,3 +134,9 @@ def test_forms_are_at_least_four_bytes():
 def test_a_value_that_only_looks_like_json_has_its_own_forms():
     assert b"{not json at all" in forms_of(["{not json at all"])
     assert forms_of(["[" * 5000])
+
+
+def test_bytes_that_are_no_text_and_halves_of_pairs_have_forms_too():
+    value = b"caf\xe9-password".decode("utf-8", "surrogateescape")
+    assert Masker([value]).whole(b"x caf\xe9-password") == b"x ***"
+    assert Masker(['{"a": "half \\ud800 of a pair"}']).text("x half \ud800 of a pair") == "x ***"

@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from dagnats.workers import mask
 from dagnats.workers.forms import forms_of
 from dagnats.workers.mask import Masker, PlainFinder, Re2Finder
 
@@ -64,6 +65,20 @@ def test_nothing_of_a_form_survives(given_):
     assert not [form for form in forms_of(values) if form in shown]
 
 
+@given(
+    st.text(st.characters(exclude_characters="*", exclude_categories=["Cs"]), min_size=4, max_size=30),
+    st.lists(st.binary(max_size=20), min_size=1, max_size=4),
+    st.data(),
+)
+def test_no_form_of_any_value_survives_in_any_surroundings(value, between, data):
+    forms = sorted(forms_of([value]))
+    text = b"".join(part + (data.draw(st.sampled_from(forms)) if forms else b"") for part in between)
+    cut = data.draw(st.integers(0, len(text)))
+    stream = Masker([value]).stream()
+    shown = stream.feed(text[:cut]) + stream.feed(text[cut:]) + stream.end()
+    assert not [form for form in forms if form in shown]
+
+
 @given(st.binary(max_size=300), st.lists(st.text(min_size=4, max_size=40), min_size=1, max_size=3))
 def test_both_finders_agree_on_any_bytes(data, values):
     secret = values[0].encode("utf-8", "surrogatepass")
@@ -116,6 +131,13 @@ def test_without_the_wheel_the_plain_one_serves(monkeypatch):
     masker = Masker(["s3cr3t"])
     assert isinstance(masker._finder, PlainFinder)
     assert masker.text("a s3cr3t") == "a ***"
+
+
+def test_what_is_too_much_for_the_automaton_is_found_plainly(monkeypatch):
+    monkeypatch.setattr(mask, "_AUTOMATON_MAX_BYTES", 2000)
+    masker = Masker([f"{n * n} is a secret number" for n in range(200)])
+    assert isinstance(masker._finder, PlainFinder)
+    assert masker.text("2401 is a secret number or no") == "*** or no"
 
 
 def test_values_that_are_too_short_mask_nothing():
