@@ -14,6 +14,7 @@ from dagnats.definition import load
 from dagnats.definition.dotenv import read_dotenv
 from dagnats.definition.params import resolve
 from dagnats.definition.problems import Problems, quoted
+from dagnats.definition.project import project_root
 from dagnats.definition.select import select
 from dagnats.definition.words import suggest
 from dagnats.errors import UsageError
@@ -34,7 +35,7 @@ def run(request: Request) -> int:
     plan = select(load(request.file, request.text), request.selection)
     _check_exit_code_from(request, plan)
     params = resolve(plan.params, request.params, request.param_files, os.environ)
-    workspace = rundir.project_root(request.file)
+    workspace = project_root(request.file)
     variables = read_dotenv(plan.dotenv, workspace)
     vault = _secrets(request, plan, workspace, params)
     # What the files hold goes to processes and nowhere else: no event and no task has it.

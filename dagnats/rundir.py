@@ -23,15 +23,6 @@ _ANIMALS = (
 )  # fmt: skip
 
 
-def project_root(file: str) -> Path:
-    """Give the directory in which steps run: the repository that holds the file, else the file's own directory."""
-    start = Path.cwd() if file in ("-", "<stdin>") else Path(file).resolve().parent
-    for directory in (start, *start.parents):
-        if (directory / ".git").exists():
-            return directory
-    return start
-
-
 class RunDirectory:
     """A run's directory while the run goes on; the lock is the operating system's, so it is released however the runner ends."""
 

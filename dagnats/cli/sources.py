@@ -13,9 +13,9 @@ from dagnats.core.pipeline import JSON, Pipeline
 from dagnats.definition import InvalidPipelineError, load, load_mapping, step_ids, summary
 from dagnats.definition import params as parameters
 from dagnats.definition.known import Known, known_values
+from dagnats.definition.project import project_root
 from dagnats.definition.select import Selection, select
 from dagnats.errors import DagnatsError, UsageError
-from dagnats.rundir import project_root
 
 DEFAULT_FILES = ("dagnats.yaml", "pipeline.yaml")
 STDIN = "<stdin>"
@@ -71,7 +71,7 @@ def reported(call: Callable[[], int]) -> int:
     try:
         return call()
     except InvalidPipelineError as error:
-        click.echo(f"{error}\n{summary(error.total, 1)}; nothing was started", err=True)
+        click.echo(f"{error}\n{summary(error.total, error.files)}; nothing was started", err=True)
         return error.exit_code
 
 

@@ -14,10 +14,10 @@ from dagnats.core.text import has_template
 from dagnats.definition.check import check_shape
 from dagnats.definition.files import LINE_BREAK, decode, read_bytes
 from dagnats.definition.problems import Problems, quoted
+from dagnats.definition.project import project_root
 from dagnats.definition.schema import schema
 from dagnats.definition.source import parse
 from dagnats.definition.tree import Node
-from dagnats.rundir import project_root
 
 MAX_LEVELS = 8
 MAX_FILES = 100
