@@ -10,7 +10,7 @@ ROOT = Path(__file__).parents[2]
 PAGES = sorted([ROOT / "README.md", ROOT / "docs" / "llms.txt", *(ROOT / "docs" / "how-to").glob("*.md")])
 BLOCK = re.compile(r"^```yaml\n(.*?)^```", re.MULTILINE | re.DOTALL)
 FILES = [
-    pytest.param(block, page.name == "README.md", id=f"{page.name}-{number}")
+    pytest.param(block, page.name in ("README.md", "secrets.md"), id=f"{page.name}-{number}")
     for page in PAGES
     for number, block in enumerate(BLOCK.findall(page.read_text()))
     if re.search(r"^name:", block, re.MULTILINE)
