@@ -26,6 +26,9 @@ def shell_task(directory: Path, script: str, **fields: Any) -> Task:
 MAKERS: Mapping[str, Callable[..., Task]] = {"shell": shell_task}
 
 
+SECRET = "hunter2-hunter2"
+
+
 class Sink:
     """Keeps what is put; `said` waits for it. One that is slow has its sources wait after every chunk until the loop turns."""
 
@@ -52,6 +55,9 @@ class Sink:
 
     def throttles(self, *sources: Pausable) -> None:
         self._sources = sources
+
+    def hide(self, text: str) -> str:
+        return text.replace(SECRET, "***")
 
     def silent_s(self) -> float:
         return self._loop.time() - self._last
