@@ -62,10 +62,6 @@ class Sink:
     def silent_s(self) -> float:
         return self._loop.time() - self._last
 
-    def hide(self, text: str) -> str:
-        """Leave all as it is: nothing is secret here."""
-        return text
-
     def close(self) -> None:
         """Take nothing any more."""
         self._closed = True
