@@ -46,9 +46,8 @@ def load(path: str, text: bytes | None = None, *, strict: bool = False) -> Pipel
 
 def load_document(path: str, text: bytes | None = None, *, strict: bool = False) -> tuple[Node, Pipeline]:
     """The plan, and beside it the tree of which it was made."""
-    content = read(path) if text is None else text
+    sources = {path: read(path) if text is None else text}
     problems = Problems(path, strict=strict)
-    sources = {path: content}
     compiled = _compile(path, sources, problems)
     if compiled is None or problems:
         raise InvalidPipelineError(problems.sorted(), sources, problems.total)
@@ -78,11 +77,16 @@ def _compile(path: str, sources: dict[str, bytes], problems: Problems) -> tuple[
     if not isinstance(root.value, dict):
         return None
     lines = LINE_BREAK.split(text)
-    if "include" in root.value:
-        from dagnats.definition.include import join_included  # noqa: PLC0415 - few files pay for joining others
-
-        sources |= join_included(root, path, lines, problems)
+    sources |= _included(root, path, lines, problems)
     return root, compile_pipeline(root, path, lines, problems)
+
+
+def _included(root: Node, path: str, lines: list[str], problems: Problems) -> dict[str, bytes]:
+    if "include" not in root.value:
+        return {}
+    from dagnats.definition.include import join_included  # noqa: PLC0415 - few files pay for joining others
+
+    return join_included(root, path, lines, problems)
 
 
 def step_ids(path: str) -> list[tuple[str, str | None]]:

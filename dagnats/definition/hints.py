@@ -19,11 +19,12 @@ MAPPING_HINTS = {
     "params": "write `name: {type: string}` for each",
     "vars": "write `name: value` for each",
     "outputs": "write `name: {}` for each",
+    "matrix": 'write `axis: [values]`, for example `python: ["3.11", "3.12"]`',
     "step": "write `- run: …` for a script",
 }
 LIST_HINTS = {
     "needs": "write the ids in a list: `[build, test]`",
-    "steps": "each step begins with `- `",
+    "steps": "each step begins with `- `, and what it is called is its `id`",
     "finally": "each step begins with `- `",
     "on_failure": "each step begins with `- `",
     "run": "write the script here; `shell` and others stand beside `run`",
@@ -36,6 +37,8 @@ def shape_hint(node: Node, keys: list[str | int]) -> str:
     if isinstance(last, int) and keys[-2:-1] and keys[-2] in ("steps", "finally", "on_failure"):
         text = f"`- run: {printable(node.value[:60])}`" if isinstance(node.value, str) else ""
         return f"write {text}" if text else MAPPING_HINTS["step"]
+    if last == "needs" and isinstance(node.value, str) and (hint := text_hint(node.value, "step id")):
+        return "write the ids in a list" + hint.replace("did you mean `", ": `[").replace("`?", "]`")
     if isinstance(node.value, dict):
         if keys[-2:-1] == ["env"] and "sh" in node.value:
             return f'a script gives a var: `vars: {{{last}: {{sh: …}}}}`, and here `{last}: "{{{{ vars.{last} }}}}"`'
@@ -49,7 +52,7 @@ def text_hint(text: str, title: str) -> str:
     """What a text that does not fit was meant to be."""
     if title == "step id":
         slug = re.sub(r"[^a-z0-9_]+", "-", text.lower()).strip("-_")[:63]
-        return f"did you mean `{slug}`?" if slug[:1].isalpha() else ""
+        return f"did you mean `{slug}`?" if slug[:1].isalpha() and slug != text else ""
     if title == "shell" and (re.fullmatch(SHELL_WORDS, text) or text in PROGRAMS):
         return f'write a list of words: `[{", ".join(text.split(" "))}, "{{0}}"]`'
     if title == "duration":

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dagnats.core.decide import EvaluationError
 from dagnats.core.pipeline import JSON, Pipeline, Step
 from dagnats.core.text import has_template
+from dagnats.definition.defaults import MAKING
 from dagnats.definition.known import Known, LaterError, verdict
 from dagnats.definition.scalars import MAX_INTEGER
 from dagnats.definition.tree import Node
@@ -73,7 +74,9 @@ def _steps(nodes: Node, steps: Sequence[Step], defaults: Node | None, known: Kno
 
 
 def _step(node: Node, step: Step, handlers: Sequence[Step], defaults: Node | None, known: Known) -> JSON:
-    general = defaults.fields() if defaults is not None else {}
+    general = {
+        key: value for key, value in (defaults.fields() if defaults is not None else {}).items() if key not in MAKING
+    }
     fields = {**general, **node.fields()}
     if "command" in fields and "shell" not in node.fields():
         fields.pop("shell", None)  # which has no meaning for it, and would be refused beside it

@@ -155,6 +155,7 @@ def suggest(name: str, known: "list[str] | dict[str, object]", problems: Problem
 
 
 ENUM_WORDS = {
+    "shell": {"powershell": "did you mean `pwsh`?", "cmd": "did you mean `pwsh`?"},
     "type": {
         "choice": "write `type: string` and the choices as `enum: [a, b]`",
         "enum": "write `type: string` and the choices as `enum: [a, b]`",

@@ -49,3 +49,21 @@ def test_the_how_to_on_conditions_is_right_about_parts(tmp_path):
     refused = dagnats(["run", "release.yaml", "--from", "deploy"], tmp_path)
     assert refused.code == 2
     assert "step `deploy` uses `steps.build.outputs.version`, and `build` is left out" in refused.text
+
+
+def test_the_files_of_the_how_to_on_several_files_work_together(tmp_path):
+    page = (ROOT / "docs" / "how-to" / "monorepo.md").read_text()
+    files = re.findall(r"^```yaml file=(\S+)\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
+    assert len(files) == 4
+    for name, text in files:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text)
+    checked = dagnats(["validate", "--strict", "pipeline.yaml"], tmp_path)
+    assert checked.code == 0, checked.text
+    ran = dagnats(["run", "pipeline.yaml"], tmp_path)
+    assert ran.code == 0, ran.text
+    assert "releasing what is in registry.example.org" in ran.text
+    assert dagnats(["run", "pipeline.yaml", "--until", "api-build"], tmp_path).code == 0
+    whole = dagnats(["render", "pipeline.yaml"], tmp_path)
+    (tmp_path / "whole.yaml").write_text(whole.text)
+    assert dagnats(["run", "whole.yaml"], tmp_path).code == 0

@@ -4,8 +4,10 @@ from textwrap import dedent
 
 import pytest
 
-from dagnats.definition import InvalidPipelineError, load
+from dagnats.definition import InvalidPipelineError, load, load_document, step_ids
 from dagnats.definition.include import KEYS, MAX_FILES, MAX_LEVELS, included_schema
+from dagnats.definition.known import known_values
+from dagnats.definition.render import document
 
 STEP = "steps: [{run: x}]\n"
 
@@ -216,3 +218,20 @@ def test_anchors_of_an_included_file_keep_their_places(project):
         a="x-env: &env {A: '{{ params.none }}'}\nsteps:\n  - {run: x, env: *env}\n  - {run: x, env: {<<: *env}}\n",
     )
     assert problems() == [("a.yaml", 1, 21, "there is no param `none`")]
+
+
+def test_a_rendered_file_holds_what_was_included_and_includes_nothing(project):
+    project(
+        main="name: x\ninclude: [a.yaml]\nvars: {v: main}\nsteps: [{id: own, run: x}]\n",
+        a="vars: {v: a, w: a}\nsteps: [{id: a, run: x}]\n",
+    )
+    root, plan = load_document("main.yaml")
+    rendered = document(root, plan, known_values(plan, {}, {}, None))
+    assert rendered["vars"] == {"v": "main", "w": "a"}
+    assert [step["id"] for step in rendered["steps"]] == ["a", "own"]
+    assert "include" not in rendered
+
+
+def test_steps_are_completed_also_from_included_files(project):
+    project(main="name: x\ninclude: [a.yaml]\nsteps: [{id: own, run: x}]\n", a="steps: [{id: a, run: x}]\n")
+    assert [id_ for id_, _ in step_ids("main.yaml")] == ["a", "own"]

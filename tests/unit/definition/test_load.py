@@ -1,11 +1,15 @@
 """Text -> plan: what the engine gets."""
 
+from dataclasses import replace
 from textwrap import dedent
 
 import pytest
 
 from dagnats.core.pipeline import Output, Param, Retry
-from dagnats.definition import InvalidPipelineError, load
+from dagnats.definition import InvalidPipelineError, load, load_document
+from dagnats.definition.emit import to_yaml
+from dagnats.definition.known import known_values
+from dagnats.definition.render import document
 
 
 def plan(text):
@@ -386,3 +390,16 @@ def test_defaults_may_make_instances_and_handlers():
     assert made["a"].axes == {"n": (1, 2)}
     assert made["b"].axes == {"m": (3,)}
     assert not made["c"].is_matrix
+
+
+def test_defaults_that_make_steps_are_rendered_into_them():
+    text = """
+        name: x
+        defaults: {matrix: {n: [1, 2]}, on_failure: [{run: 'echo {{ failed.step }}'}], timeout: 1m}
+        steps:
+          - {id: a, run: x}
+          - {id: b, foreach: [1], run: x}
+    """
+    root, whole = load_document("p.yaml", dedent(text).encode())
+    again = load("p.yaml", to_yaml(document(root, whole, known_values(whole, {}, {}, None))).encode())
+    assert [replace(step, line=0) for step in again.steps] == [replace(step, line=0) for step in whole.steps]

@@ -1,9 +1,12 @@
 """Parameters: text and JSON in, typed values or all problems out."""
 
+import sys
+
 import pytest
 
 from dagnats.core.pipeline import Param
 from dagnats.definition.params import check_value, coerce, parse_assignments, resolve
+from dagnats.definition.patterns import PatternError, matches
 from dagnats.errors import UsageError
 
 
@@ -164,3 +167,10 @@ def test_a_value_from_outside_is_held_against_the_pattern():
     assert resolve(declared, {"tag": "v1"}, {}, {}) == {"tag": "v1"}
     with pytest.raises(UsageError, match=r"param `tag`: 'main' does not match `v\[0-9\]\+`; the whole value must"):
         resolve(declared, {}, {}, {"DAGNATS_PARAM_TAG": "main"})
+
+
+def test_without_re2_a_pattern_says_what_to_install(monkeypatch):
+    monkeypatch.setitem(sys.modules, "re2", None)
+    with pytest.raises(PatternError) as caught:
+        matches("only-here-[0-9]+", "x")
+    assert caught.value.hint == "install the Python package google-re2"
