@@ -10,6 +10,7 @@ from typing import Any
 from dagnats.bus.tasks import Task
 from dagnats.core.events import Reason
 from dagnats.core.pipeline import JSON
+from dagnats.core.shells import language
 from dagnats.core.text import token
 from dagnats.pipes import Stream, drain
 from dagnats.process import DEFAULT_LADDER, KILL_LADDER, Exit, Guardian, GuardianDied, Process, SpawnError
@@ -46,9 +47,8 @@ class _Files:
         self.output = f"{name}.outputs"
         self.script: str | None = None
         if task.script is not None:
-            shell = task.shell if isinstance(task.shell, str) else ""
-            self.script = name + _SUFFIX.get(shell, ".sh")
-            text = _PWSH_HEAD + task.script + _PWSH_TAIL if shell == "pwsh" else task.script
+            self.script = name + _SUFFIX.get(language(task.shell), ".sh")
+            text = _PWSH_HEAD + task.script + _PWSH_TAIL if task.shell == "pwsh" else task.script
             descriptor = os.open(self.script, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
             with os.fdopen(descriptor, "wb") as file:
                 file.write(text.encode("utf-8", "surrogateescape"))
