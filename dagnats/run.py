@@ -41,7 +41,7 @@ def run(request: Request) -> int:
     # What the files hold goes to processes and nowhere else: no event and no task has it.
     guardian = Guardian.start({**os.environ, **variables} if variables else None)
     directory = rundir.create(workspace, ephemeral=request.ephemeral)
-    guardian.remove_at_end(directory.scratch)
+    guardian.remove_at_end(directory.passing, whole=request.ephemeral)
     try:
         server = Server(guardian, directory.path)
         server.start()
