@@ -5,6 +5,7 @@
     spawn(number, argv, cwd, changes, count of fds)            failed(number, errno, "cwd" | "program")
     stop(number, ladder)                                       exited(number, pid, code | -signal | None, clean)
     finish(number)                                             finished(number, processes killed after the end)
+    remains(folder, whether with all beneath it)
 
 File descriptors travel beside the bytes of their `spawn`. Texts are bytes, as the system takes them.
 """

@@ -25,6 +25,7 @@ from dagnats import proctree
 from dagnats.frames import Frames, frame
 from dagnats.lookup import resolve
 from dagnats.orphans import NOBODY, Orphans
+from dagnats.remains import remove_all, remove_files
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -70,7 +71,7 @@ class Keeper:
         self._orphans = Orphans(self._mark, lambda session: job.number if (job := self._mains.get(session)) else NOBODY)
         self._outer = b""
         self._base: dict[bytes, bytes] = {}
-        self._scratch: bytes | None = None
+        self._remains: tuple[bytes, bool] | None = None  # a folder, and whether it goes with all that is in it
         self._jobs: dict[int, Job] = {}
         self._mains: dict[int, Job] = {}
         self._fds: list[int] = []
@@ -115,8 +116,9 @@ class Keeper:
             self._flush()
             poll.poll(SWEEP_S * 1000)
         self._flush()
-        if self._scratch is not None:
-            _remove(self._scratch)
+        if self._remains is not None:
+            folder, whole = self._remains
+            (remove_all if whole else remove_files)(folder)
 
     # What the runner asks for
 
@@ -137,7 +139,7 @@ class Keeper:
                 os.set_inheritable(fd, False)
         handlers: dict[str, Callable[..., None]] = {
             "base": self._on_base,
-            "scratch": self._on_scratch,
+            "remains": self._on_remains,
             "spawn": self._on_spawn,
             "stop": self._on_stop,
             "finish": self._on_finish,
@@ -151,8 +153,8 @@ class Keeper:
         outer = env.get(proctree.MARK)
         self._outer = outer + b"/" if outer else b""
 
-    def _on_scratch(self, folder: bytes) -> None:
-        self._scratch = folder
+    def _on_remains(self, folder: bytes, whole: bool) -> None:
+        self._remains = folder, whole
 
     def _on_spawn(
         self, number: int, argv: list[bytes], cwd: bytes, changes: dict[bytes, bytes | None], count: int
@@ -354,17 +356,6 @@ class Keeper:
                 return
             except OSError:  # the runner is gone; the socket's end tells so
                 self._outbox.clear()
-
-
-def _remove(folder: bytes) -> None:
-    """Remove the files of attempts: scripts, and what steps wrote for the engine, which may be what nobody else may see."""
-    try:
-        for path in [folder + b"/" + name for name in os.listdir(folder)]:  # noqa: PTH208
-            if not os.path.isdir(path):  # noqa: PTH112  # then a step has made it
-                os.unlink(path)  # noqa: PTH108
-        os.rmdir(folder)  # noqa: PTH106
-    except OSError:  # nothing is left of it, or something that is not ours
-        pass
 
 
 def _kill(how: Callable[[int, int], None], target: int, number: int) -> bool:

@@ -268,9 +268,9 @@ class Guardian:
         process = self._processes[number] = Process(self, number, argv, os.fspath(cwd))
         return process
 
-    def remove_at_end(self, folder: str | os.PathLike[str]) -> None:
-        """Have the files in a folder, and the folder, removed when all has ended: also when this process can not."""
-        self.send("scratch", os.fsencode(folder))
+    def remove_at_end(self, folder: str | os.PathLike[str], *, whole: bool = False) -> None:
+        """Have the files in a folder, and the folder, removed when all has ended, also when this process can not; `whole` with all beneath it."""
+        self.send("remains", os.fsencode(folder), whole)
 
     def attach(self, loop: asyncio.AbstractEventLoop) -> None:
         """Have the loop deliver what the guardian reports, from the first process on."""

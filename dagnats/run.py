@@ -44,7 +44,7 @@ def run(request: Request) -> int:
     # What the files hold goes to processes and nowhere else: no event and no task has it.
     guardian = Guardian.start({**_inherited(os.environ), **variables})
     directory = rundir.create(workspace, ephemeral=request.ephemeral)
-    guardian.remove_at_end(directory.scratch)
+    guardian.remove_at_end(directory.passing, whole=request.ephemeral)
     try:
         server = _started_server(guardian, directory.path)
         from dagnats.drive import drive  # noqa: PLC0415 - measured: 120 ms, hidden behind the start of the server

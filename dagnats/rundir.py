@@ -43,6 +43,11 @@ class RunDirectory:
         """Where scripts and outputs of attempts live while they run."""
         return self.path / "tmp"
 
+    @property
+    def passing(self) -> Path:
+        """What of it is removed at the end: all of an ephemeral one, the files of attempts of another."""
+        return self._holder or self.scratch
+
     def refuse(self) -> None:
         """Have nothing kept: the run was refused at the last moment."""
         self._is_refused = True
@@ -51,7 +56,7 @@ class RunDirectory:
         """Release it; an ephemeral or refused one is removed, and so are runs that are too old by now."""
         if self._holder is None:
             self._pruning.join()
-        shutil.rmtree(self._holder or (self.path if self._is_refused else self.scratch), ignore_errors=True)
+        shutil.rmtree(self.path if self._is_refused and self._holder is None else self.passing, ignore_errors=True)
         if self._is_refused and self._made is not None:
             _remove_state(self._made)
         os.close(self._lock)

@@ -5,8 +5,10 @@ There is a small scanner for each language, and no parser. It speaks only where 
 
 import io
 import tokenize
+from functools import partial
 from typing import Final
 
+from dagnats.core.shells import interpreter, language
 from dagnats.core.text import has_template
 from dagnats.template.errors import TemplateError
 from dagnats.template.posix import scan_bash, scan_sh
@@ -14,15 +16,38 @@ from dagnats.template.pwsh import scan_pwsh
 from dagnats.template.scripts import TAG, VALUE, Findings, Script, flatten
 
 _NAME: Final = "_DAGNATS_VALUE_"
+_READ_FROM_ENV: Final = {
+    "perl": "$ENV{NAME}",
+    "ruby": 'ENV["NAME"]',
+    "php": 'getenv("NAME")',
+    "Rscript": 'Sys.getenv("NAME")',
+    "lua": 'os.getenv("NAME")',
+    "fish": "$NAME",
+    "nu": "$env.NAME",
+    **dict.fromkeys(("node", "bun"), "process.env.NAME"),
+    "deno": 'Deno.env.get("NAME")',
+}
 
 
 def check_script(text: str, shell: str | tuple[str, ...]) -> list[TemplateError]:
     """Every interpolation of a script that its shell would not expand, each with what to write instead."""
-    scan = {"bash": scan_bash, "sh": scan_sh, "pwsh": scan_pwsh, "python": _scan_python}.get(
-        shell if isinstance(shell, str) else ""
+    script = flatten(text) if has_template(text) else None
+    if script is None:
+        return []
+    scan = {"bash": scan_bash, "sh": scan_sh, "pwsh": scan_pwsh, "python": _scan_python}.get(language(shell))
+    return scan(script) if scan else unknown_language(script, interpreter(shell))
+
+
+def unknown_language(script: Script, program: str) -> list[TemplateError]:
+    """Refuse every interpolation: what would be right for a shell is another thing, or nothing, in a language that nobody knows here."""
+    read = _READ_FROM_ENV.get(program)
+    example = f": in {program} `{read}`" if read else ", as in perl `$ENV{NAME}`"
+    refused = partial(
+        TemplateError,
+        f"an interpolation can not be given to a script of `{program}`: how it reads a value is not known",
+        hint=f"put the value into `env`, and let the script read that variable{example}",
     )
-    script = flatten(text) if scan and has_template(text) else None
-    return scan(script) if scan and script else []
+    return [refused(line) for line in script.lines]
 
 
 def _scan_python(script: Script) -> list[TemplateError]:

@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 from dagnats.core.pipeline import JSON
+from dagnats.core.shells import PYTHON, language
 from dagnats.core.text import has_template
 from dagnats.template.check import Reference
 from dagnats.template.errors import RefusedError, TemplateError
@@ -80,14 +81,17 @@ class ScriptValues:
     def __init__(self, shell: str | tuple[str, ...], *, literals: bool = True) -> None:
         self.names: dict[str, str] = {}
         self._size = 0
-        self._refer = _REFERENCES.get(shell, "${{{}}}".format) if isinstance(shell, str) else "${{{}}}".format
-        self._literal = literals and shell == "python"
+        spoken = language(shell)
+        self._refer = _REFERENCES.get(spoken)
+        self._literal = literals and spoken == PYTHON
 
     def reference(self, value: JSON) -> str:
         """What stands in the script for a value."""
         text = to_text(value)
         if self._literal:
             return _python_literal(text)
+        if self._refer is None:
+            raise RefusedError("a value can not be given to a script in this language", "put it into `env`")
         if text not in self.names:
             name = f"DAGNATS_V{len(self.names) + 1}"
             self._admit(name, text)
@@ -110,6 +114,7 @@ class ScriptValues:
 
 
 _REFERENCES: Final[Mapping[str, Callable[[str], str]]] = {
+    **dict.fromkeys(("bash", "sh"), "${{{}}}".format),
     "pwsh": "${{env:{}}}".format,
     "python": "__import__('os').environ['{}']".format,
 }

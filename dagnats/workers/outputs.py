@@ -25,7 +25,7 @@ def parse_outputs(
     """Read the file's content and give each value the declared type. Raises OutputError, whose text shows only what `hide` leaves."""
     if len(content) > OUTPUTS_MAX_BYTES:
         raise OutputError(
-            f"the outputs are {len(content):,} bytes; at most {OUTPUTS_MAX_BYTES:,} are allowed: write large results to a file"
+            f"the outputs are more than {OUTPUTS_MAX_BYTES >> 20} MiB: write large results to a file, and its path to $DAGNATS_OUTPUT"
         )
     try:
         text = content.decode("utf-8")

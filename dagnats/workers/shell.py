@@ -1,8 +1,10 @@
 """Shell steps: a script or a command as a process of its own, watched from outside."""
 
 import asyncio
+import errno
 import os
 import shutil
+import stat
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,6 +12,7 @@ from typing import Any
 from dagnats.bus.tasks import Task
 from dagnats.core.events import Reason
 from dagnats.core.pipeline import JSON
+from dagnats.core.shells import language
 from dagnats.core.text import token
 from dagnats.pipes import Stream, drain
 from dagnats.process import DEFAULT_LADDER, KILL_LADDER, Exit, Guardian, GuardianDied, Process, SpawnError
@@ -20,6 +23,9 @@ _Declared = Mapping[str, Mapping[str, Any]]
 
 _PWSH_HEAD = "$ErrorActionPreference = 'Stop'\n"
 _PWSH_TAIL = "\nif (Test-Path -LiteralPath variable:LASTEXITCODE) { exit $LASTEXITCODE }\n"
+# What no step has done with the directory: a failure of the engine's surroundings.
+_OF_THE_MACHINE = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS, errno.EMFILE, errno.ENFILE)
+_NOT_REGULAR = "$DAGNATS_OUTPUT is no regular file any more"
 _SUFFIX = {"python": ".py", "pwsh": ".ps1"}
 
 
@@ -39,34 +45,82 @@ def shell_argv(shell: str | Sequence[str], *, has_bash: bool) -> list[str]:
 
 
 class _Files:
-    """The files of one attempt: its script and what it writes for the engine. 0600, in a 0700 directory, gone with the attempt."""
+    """The files of one attempt: its script and what it writes for the engine. 0600, in a 0700 directory, gone with the attempt.
+
+    Measured: a Path, an object for a file or an exception costs a short step as much as the calls themselves.
+    """
 
     def __init__(self, directory: Path, task: Task) -> None:
         name = f"{directory}/{token(task.step)}.{task.attempt}"
         self.output = f"{name}.outputs"
-        self.script: str | None = None
-        if task.script is not None:
-            shell = task.shell if isinstance(task.shell, str) else ""
-            self.script = name + _SUFFIX.get(shell, ".sh")
-            text = _PWSH_HEAD + task.script + _PWSH_TAIL if shell == "pwsh" else task.script
-            descriptor = os.open(self.script, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-            with os.fdopen(descriptor, "wb") as file:
-                file.write(text.encode("utf-8", "surrogateescape"))
+        self.script = name + _SUFFIX.get(language(task.shell), ".sh") if task.script is not None else None
+
+    def write(self, task: Task) -> None:
+        """Make the script, and an empty file for outputs, which the step may look at before it writes. Raises SpawnError."""
+        path = self.output
+        try:
+            os.close(_created(path))
+            if self.script is not None and task.script is not None:
+                path = self.script
+                text = _PWSH_HEAD + task.script + _PWSH_TAIL if task.shell == "pwsh" else task.script
+                _write(path, text.encode("utf-8", "surrogateescape"))
+        except OSError as error:
+            if error.errno in _OF_THE_MACHINE:
+                raise
+            text = f"a file of the step can not be written: {path}: {error.strerror}"
+            raise SpawnError(text, errno.EIO) from error
 
     def read_outputs(self) -> bytes:
-        if not os.access(self.output, os.F_OK):
-            return b""
+        """Give what the step wrote; at most one byte more than it may. A file that it removed is an empty one."""
         try:
             descriptor = os.open(self.output, os.O_RDONLY | os.O_NONBLOCK)  # a pipe put in its place is not waited for
-            with open(descriptor, "rb") as file:  # noqa: PTH123 - a descriptor
-                return file.read(OUTPUTS_MAX_BYTES + 1)
+            try:
+                return _content(descriptor)
+            finally:
+                os.close(descriptor)
+        except FileNotFoundError:
+            return b""
         except OSError as error:
+            if error.errno in (errno.ELOOP, errno.ENXIO):  # a circle of links, a socket
+                raise OutputError(_NOT_REGULAR) from error
             raise OutputError(f"$DAGNATS_OUTPUT can not be read: {error.strerror}") from error
 
     def remove(self) -> None:
+        """Remove them, whatever the step has made of them."""
         for path in (self.output, self.script):
-            if path is not None and os.access(path, os.F_OK):  # which is dear to find out by an exception
-                os.unlink(path)  # noqa: PTH108 - measured: a Path costs a short step as much as the call
+            try:
+                if path is not None:
+                    os.unlink(path)  # noqa: PTH108
+            except OSError:
+                shutil.rmtree(path or "", ignore_errors=True)  # gone already, or a directory in its place
+
+
+def _created(path: str) -> int:
+    """Open a file that is new and empty; what lies in its place is another attempt's that was given up."""
+    return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_NONBLOCK, 0o600)
+
+
+def _write(path: str, data: bytes) -> None:
+    descriptor = _created(path)
+    try:
+        left = memoryview(data)
+        while left:
+            left = left[os.write(descriptor, left) :]
+    finally:
+        os.close(descriptor)
+
+
+def _content(descriptor: int) -> bytes:
+    facts = os.fstat(descriptor)
+    if not stat.S_ISREG(facts.st_mode):
+        raise OutputError(_NOT_REGULAR)
+    data = b""
+    while facts.st_size and len(data) <= OUTPUTS_MAX_BYTES:
+        chunk = os.read(descriptor, OUTPUTS_MAX_BYTES + 1 - len(data))
+        if not chunk:
+            break
+        data += chunk
+    return data
 
 
 class _Watchdog:
@@ -120,6 +174,7 @@ class ShellAction:
         """Carry out one attempt."""
         files = _Files(self._directory, task)
         try:
+            files.write(task)
             return await self._run(task, files, sink, stop)
         except SpawnError as error:
             return Ended(Failure(Reason.SPAWN, str(error), error.exit_code))
@@ -156,7 +211,7 @@ class ShellAction:
         if task.argv is not None:
             return list(task.argv)
         argv = shell_argv(task.shell, has_bash=self._has_bash)
-        return [part.replace("{0}", str(files.script)) for part in argv]
+        return [part.replace("{0}", files.script or "") for part in argv]
 
     def _ended(
         self, task: Task, exit_: Exit, watchdog: _Watchdog, note: str, read: Callable[[_Declared], dict[str, JSON]]

@@ -1,6 +1,8 @@
 """The contract of `dagnats/workers/action.py`, kept by every kind of step."""
 
 import asyncio
+import errno
+import os
 import time
 from dataclasses import replace
 
@@ -280,6 +282,41 @@ def test_tasks_run_beside_each_other_and_keep_apart(stage):
 DECLARED = {"count": {"type": "integer"}, "ok": {"type": "boolean"}, "needed": {"type": "string", "required": True}}
 
 
+NOT_REGULAR = "$DAGNATS_OUTPUT is no regular file any more"
+
+
+def test_the_file_of_outputs_is_there_from_the_start(stage):
+    script = """
+test -f "$DAGNATS_OUTPUT" -a -w "$DAGNATS_OUTPUT" -a ! -s "$DAGNATS_OUTPUT"
+ls -l "$DAGNATS_OUTPUT" | cut -c 1-10
+cat "$DAGNATS_OUTPUT"
+echo needed=x > "$DAGNATS_OUTPUT.new"
+mv "$DAGNATS_OUTPUT.new" "$DAGNATS_OUTPUT"
+"""
+
+    async def work(stage):
+        attempt = stage.begin(stage.task(script, outputs=DECLARED))
+        assert await attempt.ended() == Ended(outputs={"needed": "x"})
+        assert attempt.sink.out == b"-rw-------\n"
+
+    stage(work)
+
+
+@pytest.mark.parametrize("place", ["outputs", "sh"])
+def test_files_that_can_not_be_written_fail_the_step(stage, place):
+    async def work(stage):
+        attempt = stage.begin(stage.task('echo "${DAGNATS_OUTPUT%outputs}"'))
+        assert await attempt.ended() == Ended()
+        path = attempt.sink.out.decode().strip() + place
+        await stage.ended(f"mkdir {path}")
+        failure = (await stage.begin(attempt.task).ended()).failure
+        assert failure == Failure(
+            Reason.SPAWN, f"a file of the step can not be written: {path}: {os.strerror(errno.EISDIR)}", 126
+        )
+
+    stage(work)
+
+
 def test_outputs_are_parsed(stage):
     script = """
 echo count=3 >> "$DAGNATS_OUTPUT"
@@ -299,8 +336,12 @@ printf 'needed<<END\\none\\ntwo\\nEND\\nok=true\\nfree=x=y\\n' >> "$DAGNATS_OUTP
         ("echo needed=x >> $DAGNATS_OUTPUT; echo 'no entry' >> $DAGNATS_OUTPUT", "line 2"),
         ("echo needed=x >> $DAGNATS_OUTPUT; echo count=many >> $DAGNATS_OUTPUT", "`count` is declared as integer"),
         ("echo count=3 >> $DAGNATS_OUTPUT", "`needed` was not written"),
-        ("mkfifo $DAGNATS_OUTPUT", "`needed` was not written"),
-        ("head -c 2000000 /dev/zero >> $DAGNATS_OUTPUT", "at most 1,048,576"),
+        ("rm $DAGNATS_OUTPUT", "`needed` was not written"),
+        ("rm $DAGNATS_OUTPUT; mkfifo $DAGNATS_OUTPUT", NOT_REGULAR),
+        ("rm $DAGNATS_OUTPUT; mkdir $DAGNATS_OUTPUT; touch $DAGNATS_OUTPUT/inner", NOT_REGULAR),
+        ("rm $DAGNATS_OUTPUT; ln -s $DAGNATS_OUTPUT $DAGNATS_OUTPUT", NOT_REGULAR),
+        ("ln -sf /dev/zero $DAGNATS_OUTPUT", NOT_REGULAR),
+        ("head -c 2000000 /dev/zero >> $DAGNATS_OUTPUT", "the outputs are more than 1 MiB: "),
     ],
 )
 def test_outputs_that_can_not_be_used_fail_the_step(stage, script, words):

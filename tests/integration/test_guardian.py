@@ -327,3 +327,18 @@ def test_the_files_of_a_run_are_removed_when_all_has_ended(tmp_path, foreign):
     assert [path.name for path in scratch.rglob("*")] == (["d", "e"] if foreign else [])
     assert scratch.exists() is foreign
     assert (tmp_path / "kept").exists()
+
+
+def test_a_directory_is_removed_with_all_beneath_it_when_all_has_ended(tmp_path):
+    folder, kept = tmp_path / "folder", tmp_path / "kept"
+    (kept / "inner").mkdir(parents=True)
+
+    async def work(guardian):
+        guardian.remove_at_end(folder, whole=True)
+        script = f"mkdir -p '{folder}/a/b/c'; echo x > '{folder}/a/b/x'; ln -s '{kept}' '{folder}/a/link'; mkfifo '{folder}/f'"
+        await Running(guardian, ["sh", "-c", script]).end()
+        assert (folder / "a" / "link" / "inner").exists()
+
+    guarded(work)
+    assert not folder.exists()
+    assert (kept / "inner").exists()

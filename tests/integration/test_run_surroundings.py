@@ -1,6 +1,7 @@
 """What a run leaves in the project and shows to others on the machine, where it reads from, and what happens when its reader goes away."""
 
 import os
+import signal
 import stat
 import subprocess
 from pathlib import Path
@@ -18,6 +19,7 @@ from running_dagnats import (
     write_pipeline,
 )
 
+GONE_WITHIN_S = 5.0
 HELLO = "name: hello\nsteps:\n  - run: echo hello from $PWD\n"
 WAITS = """
 name: waits
@@ -72,6 +74,22 @@ def test_an_ephemeral_run_keeps_nothing(tmp_path):
     assert result.code == 0, result.text
     assert [path.name for path in project.iterdir()] == ["pipeline.yaml"]
     assert list(temporary.iterdir()) == []
+
+
+def test_an_ephemeral_run_that_is_killed_keeps_nothing_either(tmp_path):
+    project, temporary = tmp_path / "project", tmp_path / "temporary"
+    project.mkdir()
+    temporary.mkdir()
+    (project / "kept").mkdir()
+    write_pipeline(project, WAITS.replace("waits here", 'waits here"; ln -s "$PWD/kept" "$DAGNATS_OUTPUT.link'))
+    with Running(project, "--ephemeral", env={"TMPDIR": str(temporary)}) as run:
+        run.wait_for("waits here")
+        family = run.family()
+        assert len(list(temporary.iterdir())) == 1
+        run.signal(signal.SIGKILL)
+        assert family.alive_after(GONE_WITHIN_S) == []
+    assert list(temporary.iterdir()) == []
+    assert (project / "kept").exists()
 
 
 def test_the_newest_runs_are_kept(tmp_path):

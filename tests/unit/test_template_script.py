@@ -5,6 +5,7 @@ import sys
 
 import pytest
 
+from dagnats.core.shells import language
 from dagnats.template import TemplateError, check_script, render_script
 
 CONTEXT = {"x": "a b", "n": 3, "list": ["p", "q", "p"]}
@@ -29,7 +30,11 @@ def test_a_script_without_templates_is_left_alone() -> None:
 
 def test_other_shells() -> None:
     assert render_script("{{ x }}", CONTEXT, "pwsh")[0] == "${env:DAGNATS_V1}"
-    assert render_script("{{ x }}", CONTEXT, ("node", "{0}"))[0] == "${DAGNATS_V1}"
+    assert render_script("{{ x }}", CONTEXT, ("dash", "{0}"))[0] == "${DAGNATS_V1}"
+    assert render_script("{{ x }}", CONTEXT, ("python3", "-u", "{0}")) == ("'\\x61 b'", {})
+    assert render_script("{{ x }}", CONTEXT, ("powershell", "{0}"))[0] == "${env:DAGNATS_V1}"
+    with pytest.raises(TemplateError, match="in this language"):
+        render_script("{{ x }}", CONTEXT, ("node", "{0}"))
 
 
 def test_raw_pastes() -> None:
@@ -185,5 +190,38 @@ def test_each_problem_of_pwsh_says_what_to_write() -> None:
     assert all(problem.hint for problem in problems)
 
 
-def test_unknown_shells_are_not_judged() -> None:
-    assert check_script("'{{ x }}'", ("node", "{0}")) == []
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (["/usr/bin/dash", "{0}"], "sh"),
+        (["env", "-i", "-u", "A", "B=c", "zsh", "{0}"], "sh"),
+        (["/usr/bin/env", "-S", "python3 -u", "{0}"], "python"),
+        (["python3.12", "{0}"], "python"),
+        (["busybox", "ash", "{0}"], "sh"),
+        (["busybox", "awk", "-f", "{0}"], ""),
+        (["busybox"], ""),
+        (["powershell", "-File", "{0}"], "pwsh"),
+        (["perl", "{0}"], ""),
+        (["python2", "{0}"], ""),
+        (["env", "-S"], ""),
+        (["env"], ""),
+    ],
+)
+def test_the_language_of_a_list_of_words(words: list[str], expected: str) -> None:
+    assert language(tuple(words)) == expected
+
+
+def test_a_list_of_words_has_the_rules_of_its_language() -> None:
+    assert [problem.message for problem in check_script("echo '{{ x }}'", ("bash", "-x", "{0}"))] == [SINGLE]
+    assert len(check_script("print('{{ x }}', {{ x }})", ("env", "python3", "{0}"))) == 1
+    assert check_script("echo {{ x }}", ("ksh", "{0}")) == []
+
+
+def test_an_unknown_language_takes_no_value() -> None:
+    script = "print 'a';\nprint {{ x }};{% if x %}\n{{ x | raw }}{% endif %} # {{ x }}"
+    problems = check_script(script, ("perl", "-w", "{0}"))
+    assert [problem.line for problem in problems] == [2, 3]
+    assert "a script of `perl`" in problems[0].message
+    assert "`$ENV{NAME}`" in (problems[0].hint or "")
+    assert check_script("print 1 {{ x | raw }}", ("perl", "{0}")) == []
+    assert "as in perl" in (check_script("{{ x }}", ("cobol", "{0}"))[0].hint or "")

@@ -1,0 +1,49 @@
+"""What files a run leaves behind, and their removal by the guardian, which outlives the runner.
+
+Cheap to import, as the guardian waits for it: no shutil, no pathlib.
+"""
+
+from __future__ import annotations
+
+import os
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+def remove_files(folder: bytes) -> None:
+    """Remove the files of attempts: scripts, and what steps wrote for the engine, which may be what nobody else may see.
+
+    A directory among them was made by a step, and stays.
+    """
+    try:
+        for path in [folder + b"/" + name for name in os.listdir(folder)]:  # noqa: PTH208
+            if not os.path.isdir(path):  # noqa: PTH112
+                os.unlink(path)  # noqa: PTH108
+        os.rmdir(folder)  # noqa: PTH106
+    except OSError:  # nothing is left of it, or something that is not ours
+        pass
+
+
+def remove_all(folder: bytes) -> None:
+    """Remove a directory with all that is in it, as far as it can be; links are removed, not followed."""
+    folders = [folder]
+    for path in folders:  # which grows by the directories that are found
+        try:
+            entries = list(os.scandir(path))
+        except OSError:
+            continue
+        folders += [entry.path for entry in entries if entry.is_dir(follow_symlinks=False)]
+        for entry in entries:
+            if not entry.is_dir(follow_symlinks=False):
+                _attempt(os.unlink, entry.path)
+    for path in reversed(folders):
+        _attempt(os.rmdir, path)
+
+
+def _attempt(remove: Callable[[bytes], None], path: bytes) -> None:
+    try:  # noqa: SIM105  # contextlib takes 4 ms to import
+        remove(path)
+    except OSError:
+        pass
