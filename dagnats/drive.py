@@ -230,7 +230,10 @@ class _Drive:
         server = self._prepared.server
         while True:
             if server.starts >= SERVER_STARTS_MAX:
-                raise EngineError(f"nats-server ended {server.starts} times; its last words: {server.last_words()}")
+                raise EngineError(
+                    f"nats-server ended {server.starts} times; the steps that ran were stopped and the run is incomplete. "
+                    f"Its last words: {server.last_words()}"
+                )
             if server.process is not None:
                 server.process.kill()
                 await server.process.finish()

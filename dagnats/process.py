@@ -57,7 +57,7 @@ class GuardianDied(EngineError):  # noqa: N818  # it says what happened
     def __init__(self) -> None:
         super().__init__(
             "the guardian process, the parent of all steps, ended unexpectedly; what it had started has been killed too. "
-            "See whether a step or the system kills processes that it does not own, and resume the run."
+            "See whether a step or the system kills processes that it does not own, and run the pipeline again."
         )
 
 

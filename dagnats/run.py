@@ -16,6 +16,7 @@ from dagnats.definition.params import resolve
 from dagnats.definition.problems import Problems, quoted
 from dagnats.definition.project import project_root
 from dagnats.definition.select import select
+from dagnats.definition.unset import refuse_unset
 from dagnats.definition.words import suggest
 from dagnats.errors import EngineError, UsageError
 from dagnats.process import Guardian
@@ -37,6 +38,7 @@ def run(request: Request) -> int:
     """Run the file; gives the exit code. Raises DagnatsError for all that is not a step's failure."""
     plan = select(load(request.file, request.text), request.selection)
     _check_exit_code_from(request, plan)
+    refuse_unset(plan, os.environ)
     params = resolve(plan.params, request.params, request.param_files, os.environ)
     workspace = project_root(request.file)
     variables = read_dotenv(plan.dotenv, workspace)

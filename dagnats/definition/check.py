@@ -7,7 +7,7 @@ import re
 from functools import cache
 from typing import Any
 
-from dagnats.definition.hints import shape_hint, text_hint
+from dagnats.definition.hints import element_hint, shape_hint, text_hint
 from dagnats.definition.problems import Problems, printable, quoted
 from dagnats.definition.schema import schema
 from dagnats.definition.tree import BROKEN, Node
@@ -189,7 +189,7 @@ class _Checker:
             choices = ", ".join(part["enum"])
             title = str(path[-1][1]) if path else ""
             hint = ENUM_WORDS.get(title, {}).get(text) or text_hint(text, title)
-            hint = hint or suggest(text, part["enum"], self.problems)
+            hint = hint or suggest(text, part["enum"], self.problems) or element_hint(text, [key for _, key in path])
             self._wrong(node, path, f"must be one of {choices}, not {quoted(text)}", hint)
         elif "pattern" in part and not _pattern(part["pattern"]).search(text):
             hint = text_hint(text, part.get("title", ""))

@@ -48,6 +48,13 @@ def shape_hint(node: Node, keys: list[str | int]) -> str:
     return ""
 
 
+def element_hint(text: str, keys: list[str | int]) -> str:
+    """What else may stand in a list of words, where another branch of the schema allows numbers."""
+    if keys[-2:-1] != ["on"]:
+        return ""
+    return "remove the quotes" if text.isdecimal() else "besides these, exit codes are allowed: numbers from 1 to 255"
+
+
 def text_hint(text: str, title: str) -> str:
     """What a text that does not fit was meant to be."""
     if title == "step id":

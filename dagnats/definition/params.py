@@ -25,12 +25,16 @@ def resolve(
 ) -> dict[str, JSON]:
     """The value of every declared parameter: of `-p`, else of a file, else of the environment, else the default."""
     values: dict[str, JSON] = {}
-    problems = [_unknown(name, declared) for name in dict.fromkeys((*given, *files)) if name not in declared]
+    problems = [
+        _unknown(name, declared) + _origin(name, given, files)
+        for name in dict.fromkeys((*given, *files))
+        if name not in declared
+    ]
     for name, param in declared.items():
         try:
             values[name] = _value(name, param, given, files, environ)
         except UsageError as error:
-            problems.append(str(error))
+            problems.append(str(error) + _origin(name, given, files, environ))
     if problems:
         raise UsageError("\n".join(problems))
     return values
@@ -112,6 +116,17 @@ def _value(
         raise UsageError(problem)
     _check_size(name, value)
     return value
+
+
+def _origin(
+    name: str, given: Mapping[str, str], files: Mapping[str, JSON], environ: Mapping[str, str] | None = None
+) -> str:
+    """Where a value comes from, if it does not stand on the command line for all to see."""
+    if name in given:
+        return ""
+    if name in files:
+        return " (from --params-file)"
+    return f" (from {variable_of(name)})" if environ and variable_of(name) in environ else ""
 
 
 def _unknown(name: str, declared: Mapping[str, Param]) -> str:

@@ -51,12 +51,15 @@ class Anchored:
     height: int
 
 
-def parse(text: str, problems: Problems, *, pure: bool = False) -> Node | None:
+PIPELINE_NEEDS = "a pipeline needs at least `name` and `steps`"
+
+
+def parse(text: str, problems: Problems, *, pure: bool = False, needs: str = PIPELINE_NEEDS) -> Node | None:
     """The tree of the one document in a text; None when it can not be read at all."""
     lines = LINE_BREAK.split(text)
     first = next((number for number, line in enumerate(lines) if line.strip() and line.lstrip()[0] != "#"), None)
     if first is None:
-        problems.add_at(1, 1, 1, "the file is empty", "a pipeline needs at least `name` and `steps`")
+        problems.add_at(1, 1, 1, "the file is empty", needs)
         return None
     if lines[first][0] == "%":
         problems.add_at(first + 1, 1, 1, "directives are not allowed", "remove the line that begins with `%`")

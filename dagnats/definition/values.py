@@ -13,6 +13,7 @@ PART = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,3})?)(ms|s|m|h)")
 SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 YEAR_S = 365 * 24 * 3600.0
 RESERVED = "DAGNATS_"
+VARIABLE_MAX_BYTES = 128 * 1024  # of Linux for one variable, with its name and the end of the string
 TEMPLATE = re.compile(r"\{\{-?\s*(params|vars|env|secrets|pipeline|run|steps)\b")  # others may be a command's own
 
 
@@ -73,7 +74,20 @@ def environment(node: Node | None, problems: Problems) -> dict[str, str]:
         content = as_text(value)
         if content is not None:
             result[name] = content
+            if len(content) > VARIABLE_MAX_BYTES // 4:  # at most 4 bytes a character: few are worth encoding
+                _check_size(name, value, content, problems)
     return result
+
+
+def _check_size(name: str, node: Node, content: str, problems: Problems) -> None:
+    """Refuse what no process can be given; what a template makes is known only when it is made."""
+    size = len(f"{name}={content}".encode(errors="replace"))
+    if size >= VARIABLE_MAX_BYTES and not has_template(content):
+        problems.add(
+            node,
+            f"the variable {quoted(name)} is over {VARIABLE_MAX_BYTES // 1024} KiB, more than the system gives to a process",
+            "put the text into a file and give its path",
+        )
 
 
 def secrets(node: Node | None, problems: Problems) -> dict[str, str]:

@@ -2,8 +2,8 @@
 
 import difflib
 import inspect
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from jinja2 import nodes
@@ -49,12 +49,14 @@ _FORBIDDEN: Final[dict[type[nodes.Node], str]] = {
 class Reference:
     """A use of a context variable. `path` stops at the first part that is not a constant.
 
-    `raw` says that its value is pasted into the text as it is.
+    `raw` says that its value is pasted into the text as it is, `sure` that it is needed whatever the values are: no branch, no `default`, no
+    `is defined` stands around it.
     """
 
     path: tuple[str, ...]
     line: int
     raw: bool = False
+    sure: bool = field(default=True, compare=False)
 
 
 def is_pasted(node: nodes.Node) -> bool:
@@ -88,6 +90,7 @@ class Check:
         self._depth = 0
         self._loops = 0
         self._raw = False
+        self._guards = 0  # what is around here that may make a missing value harmless
         # Everything that was mentioned, in order, and what of it is in the names that the template gives itself.
         self._flow: list[Reference] = []
         self._origins: dict[str, list[Reference]] = {}
@@ -102,14 +105,12 @@ class Check:
                     self._output(node)
                 case nodes.If():
                     self.expression(node.test)
-                    self.statements(node.body)
-                    self.statements(node.elif_)
-                    self.statements(node.else_)
+                    self._unsure(self.statements, node.body, node.elif_, node.else_)
                 case nodes.For():
                     self._loop(node)
                 case nodes.Assign():
                     before = len(self._flow)
-                    self.expression(node.node)
+                    self._unsure(self.expression, node.node)
                     self._scopes[-1] |= self._named(node.target, before)
                 case _:
                     tag = _FORBIDDEN.get(type(node), type(node).__name__.lower())
@@ -133,7 +134,11 @@ class Check:
                 self._test(node)
             case nodes.Call():
                 self._call(node)
-            case nodes.BinExpr() | nodes.UnaryExpr() | nodes.CondExpr() | nodes.Compare() | nodes.Operand():
+            case nodes.And() | nodes.Or() | nodes.CondExpr():
+                first, *others = node.iter_child_nodes()
+                self.expression(first)
+                self._unsure(self.expression, *others)
+            case nodes.BinExpr() | nodes.UnaryExpr() | nodes.Compare() | nodes.Operand():
                 self._dash(node)
                 self._children(node)
             case nodes.Concat() | nodes.List() | nodes.Tuple() | nodes.Dict() | nodes.Pair() | nodes.Slice():
@@ -149,6 +154,13 @@ class Check:
         self._depth += 1
         if self._depth > MAX_DEPTH:
             raise RefusedError(f"the template is nested over {MAX_DEPTH} deep", "give a part a name with `{% set %}`")
+
+    def _unsure(self, walk: Callable[[Any], None], *parts: Any) -> None:
+        """Check what is not evaluated, or may be missing, with some values."""
+        self._guards += 1
+        for part in parts:
+            walk(part)
+        self._guards -= 1
 
     def _children(self, node: nodes.Node) -> None:
         for child in node.iter_child_nodes():
@@ -174,11 +186,11 @@ class Check:
         if self._loops > MAX_LOOPS:
             raise RefusedError(f"loops are nested over {MAX_LOOPS} deep")
         self._scopes.append(self._named(node.target, before) | {"loop"})
-        self.expression(node.test)
-        self.statements(node.body)
+        self._unsure(self.expression, node.test)
+        self._unsure(self.statements, node.body)
         self._scopes.pop()
         self._loops -= 1
-        self.statements(node.else_)
+        self._unsure(self.statements, node.else_)
 
     def _named(self, target: nodes.Node, before: int) -> set[str]:
         """The names that get a value; they hold whatever was mentioned in it."""
@@ -219,7 +231,7 @@ class Check:
             if isinstance(key, nodes.Node) and not isinstance(key, nodes.Const):
                 break
             path.append(key if isinstance(key, str) else str(key.value))
-        self.references.append(Reference(tuple(path), root.lineno, self._raw))
+        self.references.append(Reference(tuple(path), root.lineno, self._raw, not self._guards))
         self._flow.append(self.references[-1])
 
     def _dash(self, node: nodes.Node) -> None:
@@ -240,7 +252,10 @@ class Check:
     def _filter(self, node: nodes.Filter) -> None:
         if node.node is None:
             raise RefusedError("a filter needs a value")
-        self.expression(node.node)
+        if node.name in ("default", "d"):
+            self._unsure(self.expression, node.node)
+        else:
+            self.expression(node.node)
         if node.name == "raw":
             raise RefusedError("`raw` must be the last filter of an interpolation, and takes no arguments")
         if node.name not in ("default", "d"):
@@ -252,7 +267,7 @@ class Check:
         self._given(node)
 
     def _test(self, node: nodes.Test) -> None:
-        self.expression(node.node)
+        self._unsure(self.expression, node.node)
         self._known(node, "test", TESTS)
         self._given(node)
 

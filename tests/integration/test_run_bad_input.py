@@ -92,6 +92,7 @@ def test_content_that_is_no_pipeline(tmp_path, content, words):
         pytest.param(["--params-file", "absent.yaml"], ["absent.yaml"], id="absent file"),
         pytest.param(["--params-file", "list.yaml"], ["list.yaml"], id="file with a list"),
         pytest.param(["--params-file", "broken.json"], ["broken.json"], id="broken file"),
+        pytest.param(["--params-file", "empty.yaml"], ["the file is empty", "python: "], id="empty file"),
         pytest.param(["--params-file", "null.yaml"], ["`token`"], id="null"),
         pytest.param(["-p", "token=x", "-j", "0"], ["-j"], id="no jobs"),
         pytest.param(["-p", "token=x", "--output", "xml"], ["--output"], id="unknown output"),
@@ -101,6 +102,7 @@ def test_content_that_is_no_pipeline(tmp_path, content, words):
 def test_arguments_that_do_not_fit(tmp_path, args, words):
     write_pipeline(tmp_path, GOOD)
     (tmp_path / "list.yaml").write_text("[1, 2]\n")
+    (tmp_path / "empty.yaml").write_text("# nothing\n")
     (tmp_path / "broken.json").write_text('{"token": ')
     (tmp_path / "null.yaml").write_text("token: null\n")
     refused(["pipeline.yaml", *args], tmp_path, *words)

@@ -6,6 +6,8 @@ import signal
 import pytest
 from running_dagnats import Running, check_journal, processes_of, servers_of, statuses, write_pipeline
 
+from dagnats.drive import SERVER_STARTS_MAX
+
 RESTARTED = "started again on its store"
 
 
@@ -128,3 +130,19 @@ steps:
         result = run.end()
         assert result.code == 0, result.text
     assert set(statuses(check_journal(tmp_path)).values()) == {"succeeded"}
+
+
+def test_a_server_that_ends_again_and_again_ends_the_run_and_says_what_became_of_it(tmp_path):
+    write_pipeline(tmp_path, "name: doomed\nsteps:\n  - run: echo step runs; sleep 600\n")
+    with Running(tmp_path) as run:
+        run.wait_for("step runs")
+        killed: set[int] = set()
+        while run.process.poll() is None:
+            for pid in set(servers_of(tmp_path)) - killed:
+                killed.add(pid)
+                os.kill(pid, signal.SIGKILL)
+        result = run.end()
+    assert result.code == 3
+    assert len(killed) == SERVER_STARTS_MAX
+    assert f"nats-server ended {len(killed)} times; the steps that ran were stopped and the run is incom" in result.text
+    assert processes_of(tmp_path) == {}

@@ -6,6 +6,7 @@ import stat
 import subprocess
 from pathlib import Path
 
+import pytest
 from running_dagnats import (
     BOUND_S,
     DAGNATS,
@@ -110,6 +111,23 @@ def test_two_runs_beside_each_other_in_one_project(tmp_path):
         assert first.end().code == 0
         assert second.end().code == 0
     assert len(list((tmp_path / ".dagnats" / "runs").iterdir())) == 2
+
+
+@pytest.mark.parametrize(("text", "code"), [(HELLO, 0), ("name: hello\n", 2), ("", 2)], ids=["right", "wrong", "empty"])
+def test_validation_of_stdin(tmp_path, text, code):
+    done = subprocess.run(
+        [DAGNATS, "validate", "-", "-"],
+        input=text,
+        cwd=tmp_path,
+        env=environment(),
+        capture_output=True,
+        timeout=BOUND_S,
+        check=False,
+        text=True,
+    )
+    assert done.returncode == code, done.stderr
+    assert done.stdout.startswith("<stdin>:") is bool(code)
+    assert ("1 file checked, no problems" in done.stderr) is not bool(code)
 
 
 def test_a_pipeline_from_stdin(tmp_path):

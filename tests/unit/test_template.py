@@ -328,3 +328,22 @@ def test_text_is_always_text() -> None:
     assert render_text("{{ params.nothing }}", CONTEXT) == ""
     assert render_text("{{ params.files }}", CONTEXT) == '["x.py","y.py"]'
     assert render_text("{{ 1.5 }}", {}) == "1.5"
+
+
+@pytest.mark.parametrize(
+    ("text", "needed"),
+    [
+        ("{{ env.A }} {{ env.B | upper }} {{ [env.C] | join }}", "A B C"),
+        ("{{ env.A | default(env.B) }} {{ env.C | trim | d('') }}", "B"),
+        ("{{ env.A is defined }} {{ env.B is undefined }}", ""),
+        ("{{ env.A and env.B }} {{ env.C or env.D }}", "A C"),
+        ("{{ env.A if env.B else env.C }}", "B"),
+        ("{% if env.A %}{{ env.B }}{% elif env.C %}{% else %}{{ env.D }}{% endif %}{{ env.E }}", "A E"),
+        ("{% for x in env.A %}{{ env.B }}{% endfor %}", "A"),
+        ("{% set x = env.A %}{{ x | default('') }}", ""),
+    ],
+)
+def test_what_is_needed_whatever_the_values_are(text: str, needed: str) -> None:
+    assert [
+        reference.path[1] for reference in check(text) if reference.sure and reference.path[0] == "env"
+    ] == needed.split()

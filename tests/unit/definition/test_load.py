@@ -403,3 +403,16 @@ def test_defaults_that_make_steps_are_rendered_into_them():
     root, whole = load_document("p.yaml", dedent(text).encode())
     again = load("p.yaml", to_yaml(document(root, whole, known_values(whole, {}, {}, None))).encode())
     assert [replace(step, line=0) for step in again.steps] == [replace(step, line=0) for step in whole.steps]
+
+
+@pytest.mark.parametrize("content", ["x" * 131_069, "é" * 65_534 + "x"], ids=["ascii", "not ascii"])
+def test_a_variable_that_no_process_can_be_given_is_a_problem_where_it_stands(content):
+    fits = f"name: x\nenv: {{A: '{content}'}}\nsteps: [{{run: echo}}]\n"
+    assert plan(fits).env == {"A": content}
+    said = "the variable `A` is over 128 KiB, more than the system gives to a process"
+    assert problems(f"name: x\nenv: {{A: '{content}x'}}\nsteps: [{{run: echo}}]\n") == [(2, 10, said)]
+    step = f"{{run: echo, env: {{A: '{content}x'}}}}"
+    assert problems(f"name: x\nsteps: [{step}]\n") == [(2, 30, said)]
+    assert problems(f"name: x\ndefaults: {{env: {{A: '{content}x'}}}}\nsteps: [{{run: a}}, {{run: b}}]\n") == [
+        (2, 21, said)
+    ]

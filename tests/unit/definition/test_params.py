@@ -86,11 +86,11 @@ def test_values_of_files_have_their_type_or_are_text() -> None:
     declared = {"n": Param("integer"), "l": Param("array"), "t": Param("integer")}
     assert resolve(declared, {}, {"n": 3, "l": [1], "t": "4"}, {}) == {"n": 3, "l": [1], "t": 4}
     assert problems({"v": Param("string"), "b": Param("integer")}, files={"v": 3.12, "b": True}) == [
-        "param `v`: expected string, got 3.12; put it in quotes",
-        "param `b`: expected integer, got true",
+        "param `v`: expected string, got 3.12; put it in quotes (from --params-file)",
+        "param `b`: expected integer, got true (from --params-file)",
     ]
     assert problems({"l": Param("array")}, files={"l": ["a" * 70_000]}) == [
-        "param `l`: the value is over 64 KiB; put it in a file and give its path"
+        "param `l`: the value is over 64 KiB; put it in a file and give its path (from --params-file)"
     ]
 
 
@@ -105,11 +105,11 @@ def test_all_problems_at_once() -> None:
         declared, {"pyton": "3", "jobs": "9", "python": "2.7"}, {"zzz": 1}, {"DAGNATS_PARAM_DEEP": "{"}
     ) == [
         "param `pyton` is not declared; did you mean `python`?",
-        "param `zzz` is not declared; the pipeline has deep, jobs, python, token",
+        "param `zzz` is not declared; the pipeline has deep, jobs, python, token (from --params-file)",
         "param `python`: '2.7' is not one of '3.11', '3.12'",
         "param `jobs`: 9 is above the maximum of 8",
         "param `token` is required: give it with -p token=... or DAGNATS_PARAM_TOKEN",
-        "param `deep`: expected an object as JSON, got '{': Expecting property name enclosed in double quotes at line 1 column 2",
+        "param `deep`: expected an object as JSON, got '{': Expecting property name enclosed in double quotes at line 1 column 2 (from DAGNATS_PARAM_DEEP)",
     ]
 
 
