@@ -1,11 +1,14 @@
 """The words that other tools use, and the ones that belong to a later version: what a wrong key was meant to be."""
 
 import re
-from difflib import get_close_matches
+from collections.abc import Iterable
+from difflib import SequenceMatcher
+from itertools import islice
 
-from dagnats.definition.problems import Problems, quoted
+from dagnats.definition.problems import Effort, Problems, quoted
 
 MAX_COMPARED = 64
+MAX_KNOWN = 1000
 
 
 def _by_word(hints: dict[str, str]) -> dict[str, str]:
@@ -98,5 +101,21 @@ def suggest(name: str, known: "list[str] | dict[str, object]", problems: Problem
     """The question whether a similar known name was meant, or nothing."""
     if len(name) > MAX_COMPARED or not known or not problems.may_suggest():
         return ""
-    close = get_close_matches(name, list(known)[:1000], 1)
-    return f"did you mean {quoted(close[0])}?" if close else ""
+    close = closest(name, islice(known, MAX_KNOWN), problems.effort)
+    return f"did you mean {quoted(close)}?" if close else ""
+
+
+def closest(name: str, known: Iterable[str], effort: Effort, cutoff: float = 0.6) -> str:
+    """The most similar name, as `difflib.get_close_matches` finds it, or nothing; less is compared once the effort is spent."""
+    matcher = SequenceMatcher()
+    matcher.set_seq2(name)
+    best, found = cutoff, ""
+    for other in known:
+        # Both estimates are upper bounds: what they rule out can not be the best.
+        matcher.set_seq1(other)
+        if matcher.real_quick_ratio() < best or not effort.spend(len(other)) or matcher.quick_ratio() < best:
+            continue
+        if not effort.spend(len(other) * len(name)):
+            break
+        best, found = max((best, found), (matcher.ratio(), other))
+    return found
