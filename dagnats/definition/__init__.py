@@ -6,8 +6,9 @@ from dagnats.definition.compile import compile_pipeline
 from dagnats.definition.files import LINE_BREAK, decode, read_bytes
 from dagnats.definition.problems import Problem, Problems
 from dagnats.definition.report import InvalidPipelineError, format_text, summary, to_json
-from dagnats.definition.schema import schema_text
+from dagnats.definition.schema import schema, schema_text
 from dagnats.definition.source import parse
+from dagnats.definition.tree import Node
 
 __all__ = [
     "InvalidPipelineError",
@@ -61,4 +62,11 @@ def _compile(path: str, content: bytes, problems: Problems) -> Pipeline | None:
     if text is None or root is None:
         return None
     check_shape(root, problems)
-    return compile_pipeline(root, path, LINE_BREAK.split(text), problems) if isinstance(root.value, dict) else None
+    # Of 100,000 steps it is enough to say that they are too many.
+    if not isinstance(root.value, dict) or any(_is_too_long(root.get(name)) for name in ("steps", "finally")):
+        return None
+    return compile_pipeline(root, path, LINE_BREAK.split(text), problems)
+
+
+def _is_too_long(steps: Node | None) -> bool:
+    return steps is not None and len(steps.items()) > schema()["properties"]["steps"]["maxItems"]

@@ -29,6 +29,11 @@ class Scope:
     any_step: bool = False
     until: int | None = None
 
+    @property
+    def kind(self) -> object:
+        """What two scopes share in which all is judged alike but what depends on the step."""
+        return self.last if self.step is not None else self
+
 
 @dataclass(slots=True)
 class Finding:
@@ -50,6 +55,10 @@ class Names:
     env_names: set[str] = field(default_factory=set)
     _main_ancestry: Ancestry | None = None
     _last_ancestry: Ancestry | None = None
+
+    def depends_on_step(self, path: tuple[str, ...], scope: Scope) -> bool:
+        """Whether a reference can be right in one step and wrong in another."""
+        return scope.step is not None and path[0] == "steps" and path[1:2] != () and self._is_step(path[1])
 
     def judge(self, path: tuple[str, ...], scope: Scope) -> Finding | None:
         """Say what is wrong with a reference, if anything is."""
@@ -122,9 +131,12 @@ class Names:
         if len(path) == 1:
             return Finding("`steps` may only be used with a constant id", "write `steps.ID`, or `steps['ID']`")
         name = path[1]
-        if name not in self.main and name not in self.last:
+        if not self._is_step(name):
             return self._unknown_step(name)
         return self._unneeded(name, scope) or self._field(f"steps.{name}", path[2:], STEP_FIELDS)
+
+    def _is_step(self, name: str) -> bool:
+        return name in self.main or name in self.last
 
     def _unknown_step(self, name: str) -> Finding:
         return Finding(f"there is no step {quoted(name)}", suggest(name, [*self.main, *self.last], self.problems))

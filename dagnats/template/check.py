@@ -87,6 +87,7 @@ class Check:
         self._deeper()
         for node in body:
             self._at(node)
+            self.nodes += 2  # the work of reading a statement is that of three values
             match node:
                 case nodes.Output():
                     self._output(node)
