@@ -7,7 +7,7 @@ from dagnats.definition.files import LINE_BREAK, decode, read_bytes
 from dagnats.definition.needs import draft
 from dagnats.definition.problems import Problem, Problems
 from dagnats.definition.report import InvalidPipelineError, format_text, summary, to_json
-from dagnats.definition.schema import schema_text
+from dagnats.definition.schema import schema, schema_text
 from dagnats.definition.source import parse
 from dagnats.definition.tree import Node
 from dagnats.definition.values import text as plain_text
@@ -82,7 +82,14 @@ def _compile(path: str, sources: dict[str, bytes], problems: Problems) -> tuple[
         from dagnats.definition.include import join_included  # noqa: PLC0415 - few files pay for joining others
 
         sources |= join_included(root, path, lines, problems)
+    # Of 100,000 steps it is enough to say that they are too many.
+    if any(_is_too_long(root.get(name)) for name in ("steps", "finally")):
+        return None
     return root, compile_pipeline(root, path, lines, problems)
+
+
+def _is_too_long(steps: Node | None) -> bool:
+    return steps is not None and len(steps.items()) > schema()["properties"]["steps"]["maxItems"]
 
 
 def step_ids(path: str) -> list[tuple[str, str | None]]:

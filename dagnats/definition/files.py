@@ -3,12 +3,12 @@
 import os
 import re
 import stat
-from difflib import get_close_matches
 from functools import cache
 from itertools import islice
 from pathlib import Path
 
-from dagnats.definition.problems import Problems, printable
+from dagnats.definition.problems import Effort, Problems, printable
+from dagnats.definition.words import closest
 
 MAX_BYTES = 1 << 20
 MAX_NEIGHBOURS = 1000
@@ -116,5 +116,5 @@ def _neighbour(path: str) -> str:
             if folder and not Path(folder).is_dir()
             else ""
         )
-    close = get_close_matches(name, names, 1, 0.8)
-    return f"did you mean `{printable(os.path.join(folder, close[0]))}`?" if close else ""  # noqa: PTH118 (as typed)
+    close = closest(name, names, Effort(), 0.8)
+    return f"did you mean `{printable(os.path.join(folder, close))}`?" if close else ""  # noqa: PTH118 (as typed)

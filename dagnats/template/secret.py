@@ -15,6 +15,7 @@ from dagnats.template.check import is_pasted, root_of
 from dagnats.template.errors import TemplateError
 from dagnats.template.evaluator import Context, Evaluator
 from dagnats.template.render import ScriptValues, sized
+from dagnats.template.simple import simple_mentions
 from dagnats.template.syntax import parse_template
 from dagnats.template.values import Missing, to_text
 
@@ -25,6 +26,9 @@ _HINT: Final = f"allowed are the filters {', '.join(FILTERS)}, `~`, and `a if b 
 
 def check_secrets(text: str) -> list[TemplateError]:
     """Every use of a secret in a template that is not allowed."""
+    simple = simple_mentions(text)
+    if simple is not None and all(path[0] != ROOT or len(path) <= 2 for path, _ in simple):
+        return []
     return list(_problems(parse_template(text).body))
 
 
