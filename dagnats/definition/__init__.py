@@ -81,7 +81,7 @@ def _compile(path: str, sources: dict[str, bytes], problems: Problems) -> tuple[
     if "include" in root.value:
         from dagnats.definition.include import join_included  # noqa: PLC0415 - few files pay for joining others
 
-        sources |= join_included(root, path, lines, problems)
+        sources |= join_included(root, path, lines, problems, len(sources[path]))
     # Of 100,000 steps it is enough to say that they are too many.
     if any(_is_too_long(root.get(name)) for name in ("steps", "finally")):
         return None

@@ -38,6 +38,7 @@ KEY_HINTS = {
     "if": "write an expression, or `true` or `false`",
     "allow_failure": "write `true`, or `{exit_codes: [1]}` for the exit codes with which it may fail",
 }
+MAX_SEARCHED = 1000  # of a text that an alias can bring to each step
 LATER = "is not supported by this version"
 Path = list[tuple[Node, str | int]]
 
@@ -96,6 +97,7 @@ def _types(part: dict[str, Any]) -> list[str]:
 class _Checker:
     def __init__(self, problems: Problems) -> None:
         self.problems = problems
+        self._matched: dict[tuple[str, int], bool] = {}
 
     def check(self, node: Node, part: dict[str, Any], path: Path) -> None:
         """Check a node, and all below it, against a part of the schema."""
@@ -194,7 +196,7 @@ class _Checker:
             hint = ENUM_WORDS.get(title, {}).get(text) or text_hint(text, title)
             hint = hint or suggest(text, part["enum"], self.problems)
             self._wrong(node, path, f"must be one of {choices}, not {quoted(text)}", hint)
-        elif "pattern" in part and not _pattern(part["pattern"]).search(text):
+        elif "pattern" in part and not self._matches(node, part["pattern"]):
             hint = text_hint(text, part.get("title", ""))
             if part.get("title") == "duration" and _is_digits(text):
                 hint = "a number lacks its unit: write `10s` or `10m`"
@@ -205,6 +207,14 @@ class _Checker:
             self._wrong(node, path, "may not be empty")
         elif len(text) > part.get("maxLength", len(text)):
             self._wrong(node, path, f"may have at most {part['maxLength']} characters")
+
+    def _matches(self, node: Node, pattern: str) -> bool:
+        if len(node.value) <= MAX_SEARCHED:
+            return _pattern(pattern).search(node.value) is not None
+        key = (pattern, id(node))
+        if key not in self._matched:
+            self._matched[key] = _pattern(pattern).search(node.value) is not None
+        return self._matched[key]
 
     def _number(self, node: Node, part: dict[str, Any], path: Path) -> None:
         if node.value < part.get("minimum", node.value):
@@ -228,7 +238,7 @@ class _Checker:
         if self.problems.are_full:
             self.problems.count()  # nobody would read what it says
             return
-        if isinstance(node.value, str) and "{{" in node.value:
+        if isinstance(node.value, str) and "{{" in node.value[:MAX_SEARCHED]:
             hint = NO_TEMPLATE
         self.problems.add(node, f"{label(path)} {message}", hint)
 

@@ -65,7 +65,7 @@ class FanOuts:
         return made
 
     def _matrix(self, node: Node) -> tuple[FanOut, int]:
-        made = _matrix(node, self._problems)
+        made = _matrix(node, self._once, self._problems)
         return made, count(made)
 
     def _foreach(self, node: Node, scope: Scope) -> FanOut:
@@ -91,14 +91,14 @@ class FanOuts:
 def _names(matrix: Node) -> Mapping[str, None]:
     names = {name for name in matrix.fields() if name not in SETTINGS}
     for entry in _entries(matrix.get("include")):
-        names |= entry.fields().keys()
+        names.update(entry.fields())
     return dict.fromkeys(sorted(names))
 
 
-def _matrix(node: Node, problems: Problems) -> FanOut:
+def _matrix(node: Node, once: Once, problems: Problems) -> FanOut:
     before = problems.total
     axes = {
-        name: tuple(_fixed(item, problems) for item in axis.items())
+        name: tuple(_fixed(item, once, problems) for item in axis.items())
         for name, axis in node.fields().items()
         if name not in SETTINGS
     }
@@ -111,8 +111,8 @@ def _matrix(node: Node, problems: Problems) -> FanOut:
             problems.add(entry.keys[name], f"`exclude` names {quoted(name)}, which is no axis", hint)
     made = FanOut(
         axes=axes,
-        include=tuple(_cell(entry, problems) for entry in _entries(node.get("include"))),
-        exclude=tuple(_cell(entry, problems) for entry in excluded),
+        include=tuple(_cell(entry, once, problems) for entry in _entries(node.get("include"))),
+        exclude=tuple(_cell(entry, once, problems) for entry in excluded),
         max_parallel=values.whole(node.get("max_parallel")),
         fail_fast=values.flag(node.get("fail_fast")),
     )
@@ -145,15 +145,19 @@ def _entries(node: Node | None) -> list[Node]:
     return [entry for entry in (node.items() if node is not None else []) if isinstance(entry.value, dict)]
 
 
-def _cell(entry: Node, problems: Problems) -> dict[str, object]:
-    return {name: _fixed(value, problems) for name, value in entry.fields().items()}
+def _cell(entry: Node, once: Once, problems: Problems) -> dict[str, object]:
+    return {name: _fixed(value, once, problems) for name, value in entry.fields().items()}
 
 
-def _fixed(node: Node, problems: Problems) -> object:
+def _is_template(node: Node) -> bool:
+    return isinstance(node.value, str) and has_template(node.value)
+
+
+def _fixed(node: Node, once: Once, problems: Problems) -> object:
     """A value of a matrix. Numbers keep the form in which they are written where that tells more: `3.10` is not 3.1."""
     pending = [node]
     for part in pending:
-        if isinstance(part.value, str) and has_template(part.value):
+        if once(_is_template, part):
             hint = "use `foreach` for a list that is known when the step starts"
             problems.add(part, "the values of a matrix may hold no template", hint)
         pending += [*part.items(), *part.fields().values()]

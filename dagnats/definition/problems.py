@@ -38,10 +38,10 @@ class Place(Protocol):
 
 
 class Effort:
-    """What may still be spent on comparing names, in pairs of characters: names that are nearly alike take longest."""
+    """What may still be spent on something; on comparing names, in pairs of characters: names that are nearly alike take longest."""
 
-    def __init__(self) -> None:
-        self._left = MAX_PAIRS
+    def __init__(self, most: int = MAX_PAIRS) -> None:
+        self._left = most
 
     def spend(self, pairs: int) -> bool:
         """Take a part of it; say whether there was enough."""

@@ -197,7 +197,10 @@ class TemplateCheck:
             elif not self._judge(mention, starts, scope, text if expression else ""):
                 checked.good = False
         if "secrets" in scope.roots and any(mention.path[0] == "secrets" for mention in found):
-            for error in self._templates.check_secrets(text):
+            errors = self._templates.check_secrets(text)
+            # They are looked for in the whole tree once more.
+            self._spend(self._templates.nodes(text) + 4 * len(errors), starts)
+            for error in errors:
                 checked.good = False
                 self._report(error, starts)
         return found
@@ -248,14 +251,17 @@ class TemplateCheck:
         try:
             found = self._templates.check(text, expression=expression)
             self._parsed[key] = dict.fromkeys(found)
-            self._parts += self._templates.nodes(text, expression=expression)
+            self._spend(self._templates.nodes(text, expression=expression), starts)
         except self._templates.TemplateError as error:
             self._parsed[key] = error
-            self._parts += 4 + len(text) // 2
-        if self._parts > MAX_PARTS:
+            self._spend(4 + len(text) // 2, starts)
+        return self._parsed[key]
+
+    def _spend(self, parts: int, starts: Starts) -> None:
+        before, self._parts = self._parts, self._parts + parts
+        if before <= MAX_PARTS < self._parts:
             message = f"the templates of this file have more than {MAX_PARTS:,} parts; what follows was not checked"
             self._problems.add(starts[0][1], message, "a part is a value, an operator or a filter; let scripts do more")
-        return self._parsed[key]
 
     def _report(self, error: Any, starts: Starts) -> None:
         if self._problems.are_full:

@@ -87,7 +87,50 @@ OTHERS = {
         most=1700,
     ),
 }  # fmt: skip
-WRONG = {f"{name} ({group})": text for group, files in (("templates", SCRIPTS), ("repeated", REPEATED), ("near", NEAR), ("others", OTHERS)) for name, text in files.items()}  # fmt: skip
+STEPS_OF_THOUSANDS = "steps:\n" + "- run: x\n" * 10_000
+MATRIX = "name: x\nsteps:\n- run: x\n  matrix: {"
+BITS = "".join(f"a{i}: [0,1]," for i in range(13))
+FAN_OUT = {
+    "1,000 axes": "name: x\nx-a: &a [" + ",".join(map(str, range(99))) + "]\nsteps:\n- run: x\n  matrix:\n"
+    + "".join(f"    a{i}: *a\n" for i in range(1000)),
+    "all that fits of axes": filled(MATRIX, lambda i: f"a{i}: [1,2,3],", "}\n"),
+    "long cells": filled(MATRIX + f"b: {list(range(9999))},", lambda i: f"a{i}: [1],", "}\n"),
+    "include into each cell": MATRIX + f"a: {list(range(5000))}, include: [" + "".join(f"{{x{i}: 1}}," for i in range(5000)) + "]}\n",
+    "excludes of all cells": MATRIX + f"a: {list(range(10_000))}, exclude: [" + "".join(f"{{a: {i}}}," for i in range(10_000)) + "]}\n",
+    "excludes of no axis": filled(MATRIX + "".join(f"a{i}: [0]," for i in range(20_000)) + " exclude: [{", lambda i: f"b{i}: 1,", "}]}\n"),
+    "long values by alias": "name: x\nx-a: &a '" + "a" * 600_000 + "'\nsteps:\n" + "- {run: x, matrix: {a: [*a, *a]}}\n" * 9000,
+    "include of defaults": "name: x\ndefaults: {matrix: {a: [1], include: [" + "".join(f"{{a: 1, b{i}: 1}}," for i in range(20_000)) + "]}}\n" + STEPS_OF_THOUSANDS,
+    "axes of defaults": "name: x\ndefaults: {matrix: {" + "".join(f"a{i}: [1]," for i in range(30_000)) + "}, env: {"
+    + "".join(f"A{i}: '{{{{ matrix.b{i} }}}}'," for i in range(10_000)) + "}}\n" + STEPS_OF_THOUSANDS,
+    "a name for each step": "name: x\ndefaults: {env: {" + "".join(f"A{i}: '{{{{ i{i} }}}}'," for i in range(5000)) + "}}\nsteps:\n"
+    + "".join(f"- {{run: x, foreach: {{as: i{i}, items: [1]}}}}\n" for i in range(10_000)),
+    "items without params": "name: x\ndefaults: {foreach: [" + "".join(f"'{{{{ params.a{i} }}}}'," for i in range(10_000)) + "]}\n" + STEPS_OF_THOUSANDS,
+    "on_failure of defaults": "name: x\ndefaults: {on_failure: [" + "{run: y}," * 100 + "]}\n" + STEPS_OF_THOUSANDS,
+    "one id in on_failure": "name: x\nsteps:\n- run: x\n  on_failure: [" + "{run: y, id: a}," * 60_000 + "]\n",
+}  # fmt: skip
+SECRET = "name: x\nsecrets: [S]\nsteps:\n"
+VALUES = {
+    "env of secrets": "name: x\nsecrets: [" + "".join(f"S{i}," for i in range(60_000)) + "]\nsteps:\n"
+    + "".join("- run: |\n" + "".join(f"    {{{{env.S{j}{i}}}}}\n" for i in range(2800)) for j in range(10)),
+    "long source by alias": "name: x\nx-a: &a '" + "a" * 600_000 + "'\nsecrets: {" + "".join(f"S{i}: *a," for i in range(20_000)) + "}\n" + STEP,
+    "long file by alias": "name: x\nx-a: &a 'file://" + "../" * 200_000 + "'\nsecrets: {" + "".join(f"S{i}: *a," for i in range(20_000)) + "}\n" + STEP,
+    "misused secrets": SECRET + "".join("- run: |\n" + "    {{secrets.S|length}}\n" * 2700 + f"    {j}\n" for j in range(15)),
+    "filtered secrets": SECRET + "".join("- run: '" + ("{{secrets.S" + "|lower" * 40 + "}}") * 200 + f"{j}'\n" for j in range(16)),
+    "fields of secrets": SECRET + "".join("- run: '" + "{{secrets.S.a}}" * 4000 + f"{j}'\n" for j in range(16)),
+    "large patterns": filled("name: x\nparams:\n", lambda i: f"  p{i}: {{pattern: '(\\pL{{500}}){i}'}}\n", STEP),
+    "a long pattern": "name: x\nparams:\n  p: {pattern: '" + "(a|b)*" * 140_000 + "'}\n" + STEP,
+    "long defaults with patterns": "name: x\nx-a: &a '" + "a" * 500_000 + "'\nparams:\n"
+    + "".join(f"  p{i}: {{default: *a, pattern: 'a*b{i}'}}\n" for i in range(8000)) + STEP,
+    "a long enum": "name: x\nparams:\n  p: {default: x, enum: [" + "".join(f"a{i}," for i in range(140_000)) + "]}\n" + STEP,
+    "raw of many values": "name: x\nsteps:\n"
+    + "".join("- run: |\n    {%set a=[" + ",".join(f"env.A{i}" for i in range(100)) + "]%}\n" + "    {{a|raw}}\n" * 4200 + f"    {j}\n" for j in range(15)),
+    "long ids by alias": "name: x\nx-a: &a '" + "A " * 300_000 + "'\nsteps:\n" + "- {run: x, id: *a, shell: *a}\n" * 9000,
+    "long dotenv by alias": "name: x\nx-a: &a '" + "../" * 200_000 + "'\ndotenv: [" + "*a," * 9000 + "]\n" + STEP,
+    "includes": filled("name: x\ninclude: [", lambda i: f"a{i},", "]\n" + STEP),
+    "one include": filled("name: x\ninclude: [", lambda _: "./a,", "]\n" + STEP),
+    "a long include": "name: x\ninclude: ['" + "a/" * 400_000 + "b']\n" + STEP,
+}  # fmt: skip
+WRONG = {f"{name} ({group})": text for group, files in (("templates", SCRIPTS), ("repeated", REPEATED), ("near", NEAR), ("fan-out", FAN_OUT), ("values", VALUES), ("others", OTHERS)) for name, text in files.items()}  # fmt: skip
 FINE = {
     "10,000 templates": STEPS + "".join(f"- {{run: 'echo {{{{ pipeline.name }}}} {i}'}}\n" for i in range(10_000)),
     "1 MiB of interpolations": many(lambda j: '- run: "' + "{{run.id}}" * 6000 + f'{j}"\n'),
@@ -119,5 +162,43 @@ FINE = {
         STEPS,
         lambda i: f"- {{id: s{i}, needs: [{','.join(f's{j}' for j in range(max(0, i - 100), i))}], run: x}}\n",
     ),
+    "cells that include gives to": MATRIX
+    + f"a: {list(range(5000))}, include: ["
+    + "".join(f"{{a: {i}, x: 1}}," for i in range(5000))
+    + "]}\n",
+    "excludes by bits": MATRIX
+    + BITS
+    + " exclude: ["
+    + "".join("{" + ",".join(f"a{j}: {i >> j & 1}" for j in range(13)) + "}," for i in range(8000))
+    + "]}\n",
+    "matrix of defaults": "name: x\ndefaults: {matrix: {"
+    + "".join(f"a{i}: [1]," for i in range(60_000))
+    + "}}\n"
+    + STEPS_OF_THOUSANDS,
+    "items of defaults": "name: x\nparams: {a: b}\ndefaults: {foreach: ["
+    + "'{{ params.a }}'," * 9000
+    + "]}\n"
+    + STEPS_OF_THOUSANDS,
+    "items that are computed": "name: x\nparams: {a: b}\nsteps:\n- run: x\n  foreach: ["
+    + "".join(f"'{{{{ params.a ~ {i} }}}}'," for i in range(10_000))
+    + "]\n",
+    "on_failure of 10,000 steps": STEPS + "- {run: x, on_failure: [{run: '{{ failed.step }}', name: a}]}\n" * 10_000,
+    "exit codes of defaults": "name: x\ndefaults: {allow_failure: {exit_codes: ["
+    + "1," * 100_000
+    + "]}}\n"
+    + STEPS_OF_THOUSANDS,
+    "1 MiB of secrets": filled("name: x\nsecrets: [", lambda i: f"S{i},", "]\n" + STEP),
+    "patterns": filled("name: x\nparams:\n", lambda i: f"  p{i}: {{pattern: 'a{i}'}}\n", STEP),
+    "statements between parentheses": many(
+        lambda j: "- run: '" + "(" * 20_000 + "{%if 1%}{%endif%}" * 2400 + f"{j}'\n"
+    ),
     "parentheses": many(lambda j: "- run: |\n    {{ run.id }}\n    " + "(" * 63_000 + f"    # {j}\n"),
 }
+RAW_OWN = "".join(f"- {{run: *a, foreach: {{as: i{i}, items: 'env.A'}}}}\n" for i in range(9000))
+STRICT = {
+    "pasted by alias": "name: x\nparams: {a: b}\nx-a: &a '" + "{{params.a|raw}}\n\n" * 3500 + "'\nsteps:\n" + "- run: *a\n" * 10_000,
+    "pasted items": "name: x\nx-a: &a '" + "{{i1|raw}}\n\n" * 4500 + "'\nsteps:\n" + RAW_OWN,
+    "vars by alias": "name: x\nx-a: &a '" + "{{ env.a }}\n\n" * 4000 + "'\nvars:\n" + "".join(f"  v{i}: *a\n" for i in range(10_000)) + STEP,
+    "words of a command": filled("name: x\nsteps:\n- command: [bash,", lambda _: "-c,'{{env.A}}',", "]\n"),
+    "dense needs": FINE["dense needs"],
+}  # fmt: skip

@@ -6,16 +6,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dagnats.definition import InvalidPipelineError, load, needs, steps, templates
+from dagnats.definition import InvalidPipelineError, declared, include, load, needs, steps, templates
 from dagnats.definition.problems import Effort
 from dagnats.definition.words import closest
 
 NAMES = st.text("abc_", min_size=1, max_size=8)
 
 
-def messages(text):
+def messages(text, path="p.yaml", *, strict=False):
     with pytest.raises(InvalidPipelineError) as caught:
-        load("p.yaml", text.encode())
+        load(str(path), text.encode(), strict=strict)
     return [(problem.line, problem.column, problem.message) for problem in caught.value.problems]
 
 
@@ -81,3 +81,75 @@ def test_variables_of_defaults_are_added_to_so_many_steps(monkeypatch):
     (found,) = messages(text + "- {run: x, env: {C: c}}\n")
     message = "`env` of `defaults` gives more than 4 variables to steps with an `env` of their own"
     assert found == (2, 17, message)
+
+
+def test_a_value_of_instances_is_judged_in_each_step():
+    text = "name: x\ndefaults: {env: {A: '{{ matrix.a }}', B: '{{ item }}'}}\nsteps:\n- {id: m, run: x, matrix: {a: [1]}}\n- {id: n, run: x, matrix: {b: [1]}}\n- {id: f, run: x, foreach: [1]}\n"  # fmt: skip
+    assert [message for *_, message in messages(text)] == [
+        "`matrix` has no `a`",
+        "`matrix` is not known in step `f`",
+        "`item` is not known in step `m`",
+        "`item` is not known in step `n`",
+    ]
+
+
+def test_a_failure_is_known_to_those_that_handle_it():
+    handled = "name: x\ndefaults: {working_dir: '{{ failed.step }}'}\nsteps:\n- {id: a, run: x, working_dir: ., on_failure: [{id: b, run: x}]}\n"  # fmt: skip
+    assert [step.working_dir for step in load("p.yaml", handled.encode()).steps] == [".", "{{ failed.step }}"]
+    (found,) = messages(handled + "- {id: c, run: x}\n")
+    assert found == (2, 29, "`failed` is not known in step `c`")
+
+
+def test_what_a_condition_asks_of_an_instance_is_asked_in_each_step():
+    text = b"name: x\ndefaults: {if: item == 1 or true}\nsteps:\n- {run: x, foreach: [1]}\n- {run: x, foreach: {as: item, items: [2]}}\n- {run: x, if: true, foreach: [1]}\n"  # fmt: skip
+    assert [step.each_condition for step in load("p.yaml", text).steps] == [True, True, False]
+
+
+def test_plain_mentions_of_secrets_take_no_parser(monkeypatch):
+    monkeypatch.setattr(templates, "MAX_PARTS", 0)
+    assert load("p.yaml", b"name: x\nsecrets: [S]\nsteps:\n- {run: '{{ secrets.S }}', env: {A: '{{ git.sha }}'}}\n")
+    part = "name: x\nsecrets: [S]\nsteps:\n- {run: '{{ secrets.S.a }}'}\n"
+    assert any("a secret may not be used so" in message for *_, message in messages(part))
+
+
+def test_steps_of_on_failure_are_counted(monkeypatch):
+    monkeypatch.setattr(needs, "MAX_HANDLERS", 3)
+    text = "name: x\ndefaults: {on_failure: [{run: y}]}\nsteps:\n" + "- run: x\n" * 3
+    assert len(load("p.yaml", text.encode()).steps) == 6
+    (found,) = messages(text + "- run: x\n")
+    assert found == (2, 12, "with those of step `step-4` there are more than 3 steps of `on_failure`")
+
+
+def test_instances_of_all_matrices_are_counted():
+    matrix = f"- {{run: x, matrix: {{a: {list(range(10_000))}}}}}\n"
+    (found,) = messages("name: x\nsteps:\n- {run: x, matrix: {a: [1]}}\n" + matrix)
+    message = "with the cells of step `step-2` the run has 10,001 instances; at most 10,000 are allowed"
+    assert found == (4, 3, message)
+
+
+def test_patterns_are_looked_at_so_long(monkeypatch):
+    text = "name: x\nparams: {a: {pattern: abc, default: abc}, b: {pattern: a*, default: b}}\nsteps: [{run: x}]\n"
+    assert messages(text)[0][2].startswith("param `b`: 'b' does not match")
+    for most, column in ((5, 23), (12, 37), (14, 56), (19, 69)):
+        monkeypatch.setattr(declared, "MAX_MATCHING", most)
+        (found,) = messages(text)
+        message = "the patterns of this file are too large, or look at too much; what follows was not checked"
+        assert found == (2, column, message)
+
+
+def test_what_is_pasted_is_looked_at_so_often(monkeypatch):
+    text = "name: x\nx-a: &a '{{ env.A | raw }}'\nsteps:\n" + "- run: *a\n" * 3
+    monkeypatch.setattr(templates, "MAX_MENTIONS", 2)
+    assert {message for *_, message in messages(text, strict=True)} == {
+        "`env.A` can come from outside, and `| raw` makes code of it",
+        "the templates of this file mention a value more than 2 times; what follows was not checked",
+    }
+
+
+def test_files_that_are_included_are_counted_and_measured(monkeypatch, tmp_path):
+    (tmp_path / "a.yaml").write_text("steps: [{run: x}]\n")
+    text = "name: x\ninclude: [a.yaml, ./a.yaml, a.yaml, none.yaml]\n"
+    monkeypatch.setattr(include, "MAX_ENTRIES", 2)
+    assert messages(text, tmp_path / "p.yaml") == [(2, 29, "more than 2 includes")]
+    monkeypatch.setattr(include, "MAX_BYTES", 10)
+    assert (2, 11, "with what it includes, the file is larger than 1 MiB") in messages(text, tmp_path / "p.yaml")

@@ -7,7 +7,7 @@ import subprocess
 import sys
 
 import pytest
-from hostile_files import FINE, WRONG
+from hostile_files import FINE, STRICT, WRONG
 
 from dagnats.definition import InvalidPipelineError, load, read
 
@@ -56,7 +56,7 @@ def spent(work):
 slowness = max(1, min(spent(lambda: sum(i * i for i in range(500_000))) for _ in range(3)) / 0.04)
 start = time.process_time()
 try:
-    load(sys.argv[1])
+    load(sys.argv[1], strict="strict" in sys.argv)
     text = ""
 except InvalidPipelineError as error:
     text = str(error)
@@ -71,9 +71,9 @@ LIMIT_S = 2
 LIMIT_MB = 300
 
 
-def measure(path):
+def measure(path, *options):
     done = subprocess.run(
-        [sys.executable, "-c", MEASURE, path], capture_output=True, text=True, check=False, timeout=60
+        [sys.executable, "-c", MEASURE, path, *options], capture_output=True, text=True, check=False, timeout=60
     )
     assert done.returncode == 0, done.stderr[-2000:]
     seconds, megabytes, length, text = done.stdout.split(" ", 3)
@@ -99,6 +99,28 @@ def test_a_large_file_without_problems_costs_little(name, tmp_path):
     assert text.strip() == ""
     assert seconds < LIMIT_S
     assert megabytes < LIMIT_MB
+
+
+@pytest.mark.parametrize("name", STRICT)
+def test_what_is_only_warned_of_costs_little(name, tmp_path):
+    file = tmp_path / "p.yaml"
+    file.write_text(STRICT[name])
+    seconds, megabytes, length, _ = measure(str(file), "strict")
+    assert seconds < LIMIT_S
+    assert megabytes < LIMIT_MB
+    assert 0 < length < 100_000
+
+
+def test_files_that_are_included_are_bounded_like_one(tmp_path):
+    (tmp_path / "root.yaml").write_text("name: x\ninclude: [" + "".join(f"p{i}.yaml," for i in range(100)) + "]\n")
+    steps = "x-a: &a {env: {" + "".join(f"A{i}: x," for i in range(900)) + "}, run: x}\nsteps: [" + "*a," * 100 + "]\n"
+    for i in range(100):
+        (tmp_path / f"p{i}.yaml").write_text(steps)
+    seconds, megabytes, length, text = measure(str(tmp_path / "root.yaml"))
+    assert seconds < LIMIT_S
+    assert megabytes < LIMIT_MB
+    assert 0 < length < 100_000
+    assert "expand to more than 100,000 values" in text
 
 
 def test_a_template_is_not_computed(tmp_path):
