@@ -7,7 +7,7 @@ from dagnats.definition.files import LINE_BREAK, decode, read_bytes
 from dagnats.definition.needs import draft
 from dagnats.definition.problems import Problem, Problems
 from dagnats.definition.report import InvalidPipelineError, format_text, summary, to_json
-from dagnats.definition.schema import schema_text
+from dagnats.definition.schema import schema, schema_text
 from dagnats.definition.source import parse
 from dagnats.definition.tree import Node
 from dagnats.definition.values import text as plain_text
@@ -78,16 +78,23 @@ def _compile(path: str, sources: dict[str, bytes], problems: Problems) -> tuple[
     if not isinstance(root.value, dict):
         return None
     lines = LINE_BREAK.split(text)
-    sources |= _included(root, path, lines, problems)
+    sources |= _included(root, path, lines, problems, len(sources[path]))
+    # Of 100,000 steps it is enough to say that they are too many.
+    if any(_is_too_long(root.get(name)) for name in ("steps", "finally")):
+        return None
     return root, compile_pipeline(root, path, lines, problems)
 
 
-def _included(root: Node, path: str, lines: list[str], problems: Problems) -> dict[str, bytes]:
+def _included(root: Node, path: str, lines: list[str], problems: Problems, size: int) -> dict[str, bytes]:
     if "include" not in root.value:
         return {}
     from dagnats.definition.include import join_included  # noqa: PLC0415 - few files pay for joining others
 
-    return join_included(root, path, lines, problems)
+    return join_included(root, path, lines, problems, size)
+
+
+def _is_too_long(steps: Node | None) -> bool:
+    return steps is not None and len(steps.items()) > schema()["properties"]["steps"]["maxItems"]
 
 
 def step_ids(path: str) -> list[tuple[str, str | None]]:
@@ -100,6 +107,6 @@ def step_ids(path: str) -> list[tuple[str, str | None]]:
     if root.get("include") is not None:
         from dagnats.definition.include import join_included  # noqa: PLC0415 - few files pay for joining others
 
-        join_included(root, path, LINE_BREAK.split(text), problems)
+        join_included(root, path, LINE_BREAK.split(text), problems, len(text))
     main, last = draft(mappings(root.get("steps")), mappings(root.get("finally")), problems)
     return [(step.id, plain_text(step.node.get("name"))) for step in (*main, *last)]

@@ -8,7 +8,7 @@ from functools import cache
 from typing import Any
 
 from dagnats.definition.hints import element_hint, shape_hint, text_hint
-from dagnats.definition.problems import Problems, printable, quoted
+from dagnats.definition.problems import SHOWN_NAME, Problems, printable, quoted
 from dagnats.definition.schema import schema
 from dagnats.definition.tree import BROKEN, Node
 from dagnats.definition.words import ENUM_WORDS, STEP_KEYS, explain_key, explain_source, is_unsupported, suggest
@@ -38,6 +38,7 @@ KEY_HINTS = {
     "if": "write an expression, or `true` or `false`",
     "allow_failure": "write `true`, or `{exit_codes: [1]}` for the exit codes with which it may fail",
 }
+MAX_SEARCHED = 1000  # of a text that an alias can bring to each step
 LATER = "is not supported by this version"
 Path = list[tuple[Node, str | int]]
 
@@ -96,6 +97,7 @@ def _types(part: dict[str, Any]) -> list[str]:
 class _Checker:
     def __init__(self, problems: Problems) -> None:
         self.problems = problems
+        self._matched: dict[tuple[str, int], bool] = {}
 
     def check(self, node: Node, part: dict[str, Any], path: Path) -> None:
         """Check a node, and all below it, against a part of the schema."""
@@ -144,6 +146,9 @@ class _Checker:
         # What stands under a wrong key is one problem, not two: then it is not missing.
         for key in part.get("required", ()):
             if key not in node.value and quoted(key) not in hints:
+                if self.problems.are_full:
+                    self.problems.count()
+                    continue
                 place = f" in {label(path)}" if path else ""
                 self.problems.add(node, f"{quoted(key)} is missing{place}", _example(key, properties))
         if "oneOf" in part:
@@ -191,9 +196,9 @@ class _Checker:
             hint = ENUM_WORDS.get(title, {}).get(text) or text_hint(text, title)
             hint = hint or suggest(text, part["enum"], self.problems) or element_hint(text, [key for _, key in path])
             self._wrong(node, path, f"must be one of {choices}, not {quoted(text)}", hint)
-        elif "pattern" in part and not _pattern(part["pattern"]).search(text):
+        elif "pattern" in part and not self._matches(node, part["pattern"]):
             hint = text_hint(text, part.get("title", ""))
-            if part.get("title") == "duration" and text.isdigit():
+            if part.get("title") == "duration" and _is_digits(text):
                 hint = "a number lacks its unit: write `10s` or `10m`"
             elif part.get("title") == "source":
                 hint = explain_source(text, self.problems)
@@ -202,6 +207,14 @@ class _Checker:
             self._wrong(node, path, "may not be empty")
         elif len(text) > part.get("maxLength", len(text)):
             self._wrong(node, path, f"may have at most {part['maxLength']} characters")
+
+    def _matches(self, node: Node, pattern: str) -> bool:
+        if len(node.value) <= MAX_SEARCHED:
+            return _pattern(pattern).search(node.value) is not None
+        key = (pattern, id(node))
+        if key not in self._matched:
+            self._matched[key] = _pattern(pattern).search(node.value) is not None
+        return self._matched[key]
 
     def _number(self, node: Node, part: dict[str, Any], path: Path) -> None:
         if node.value < part.get("minimum", node.value):
@@ -222,7 +235,10 @@ class _Checker:
             self._wrong(node, path, f"must be {expected}, not {_shown(node)}", hint)
 
     def _wrong(self, node: Node, path: Path, message: str, hint: str = "") -> None:
-        if isinstance(node.value, str) and "{{" in node.value:
+        if self.problems.are_full:
+            self.problems.count()  # nobody would read what it says
+            return
+        if isinstance(node.value, str) and "{{" in node.value[:MAX_SEARCHED]:
             hint = NO_TEMPLATE
         self.problems.add(node, f"{label(path)} {message}", hint)
 
@@ -254,7 +270,7 @@ def _type_hint(node: Node, key: str, types: list[str]) -> str:
         return _list_hint(node, key)
     if "string" in types and not isinstance(node.value, dict | list):
         return f'put it in quotes: `"{printable(node.text[:40])}"`'
-    if types == ["boolean"] and isinstance(node.value, str) and node.value.lower() in YES_NO:
+    if types == ["boolean"] and isinstance(node.value, str) and node.value[:SHOWN_NAME].lower() in YES_NO:
         return f"write `{YES_NO[node.value.lower()]}`"
     return "remove the quotes" if _only_quotes(node, types) else ""
 
@@ -269,5 +285,10 @@ def _list_hint(node: Node, key: str) -> str:
 
 def _only_quotes(node: Node, types: list[str]) -> bool:
     """Whether quotes alone keep a text from being the number that is wanted."""
-    is_digits = isinstance(node.value, str) and bool(node.style) and node.value.isdigit()
+    is_digits = isinstance(node.value, str) and bool(node.style) and _is_digits(node.value)
     return is_digits and ("integer" in types or "number" in types)
+
+
+def _is_digits(text: str) -> bool:
+    # An alias can bring a text of 1 MiB to each step.
+    return len(text) <= SHOWN_NAME and text.isdigit()

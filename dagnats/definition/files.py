@@ -3,12 +3,12 @@
 import os
 import re
 import stat
-from difflib import get_close_matches
 from functools import cache
 from itertools import islice
 from pathlib import Path
 
-from dagnats.definition.problems import Problems, printable
+from dagnats.definition.problems import Effort, Problems, printable
+from dagnats.definition.words import closest
 
 MAX_BYTES = 1 << 20
 MAX_NEIGHBOURS = 1000
@@ -32,7 +32,7 @@ def read_bytes(path: str, problems: Problems) -> bytes | None:
         with open(descriptor, "rb") as file:  # noqa: PTH123 (a descriptor)
             content = file.read(MAX_BYTES + 1) if os.fstat(descriptor).st_size <= MAX_BYTES else None
     except (OSError, ValueError) as error:
-        problems.add_at(0, 0, 0, *_unreadable(path, error))
+        problems.add_at(0, 0, 0, *_unreadable(path, error, problems.effort))
         return None
     if content is None or len(content) > MAX_BYTES:
         problems.add_at(0, 0, 0, "the file is larger than 1 MiB", "a pipeline is text; put data in files of its own")
@@ -92,16 +92,16 @@ def _not_a_file(mode: int) -> tuple[str, str]:
     return "this is not a regular file", "write `-` to read a pipeline from stdin"
 
 
-def _unreadable(path: str, error: OSError | ValueError) -> tuple[str, str]:
+def _unreadable(path: str, error: OSError | ValueError, effort: Effort) -> tuple[str, str]:
     if isinstance(error, FileNotFoundError):
-        return "there is no such file", _neighbour(path)
+        return "there is no such file", _neighbour(path, effort)
     if isinstance(error, PermissionError):
         return "the file may not be read", "check its permissions"
     reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
     return f"the file can not be read: {printable(reason)}", ""
 
 
-def _neighbour(path: str) -> str:
+def _neighbour(path: str, effort: Effort) -> str:
     folder, name = os.path.split(path)
     try:
         with os.scandir(folder or ".") as entries:
@@ -116,5 +116,5 @@ def _neighbour(path: str) -> str:
             if folder and not Path(folder).is_dir()
             else ""
         )
-    close = get_close_matches(name, names, 1, 0.8)
-    return f"did you mean `{printable(os.path.join(folder, close[0]))}`?" if close else ""  # noqa: PTH118 (as typed)
+    close = closest(name, names, effort, 0.8)
+    return f"did you mean `{printable(os.path.join(folder, close))}`?" if close else ""  # noqa: PTH118 (as typed)

@@ -7,6 +7,7 @@ from dagnats.definition.tree import Node
 
 SHELL_WORDS = r"[A-Za-z][\w.-]*(?: [\w./+-]+)+"
 PROGRAMS = frozenset(["zsh", "fish", "ksh", "dash", "nu", "node", "deno", "bun", "perl", "ruby", "python3"])
+MAX_LOOKED_AT = 200  # an alias can bring a text of 1 MiB to each step
 TIME = r"([0-9]+(?:\.[0-9]+)?) ?([a-z]+)"
 UNITS = {
     "ms": ("ms", "msec", "msecs", "millisecond", "milliseconds"),
@@ -57,6 +58,8 @@ def element_hint(text: str, keys: list[str | int]) -> str:
 
 def text_hint(text: str, title: str) -> str:
     """What a text that does not fit was meant to be."""
+    if len(text) > MAX_LOOKED_AT:
+        return ""
     if title == "step id":
         slug = re.sub(r"[^a-z0-9_]+", "-", text.lower()).strip("-_")[:63]
         return f"did you mean `{slug}`?" if slug[:1].isalpha() and slug != text else ""

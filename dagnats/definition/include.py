@@ -12,23 +12,25 @@ from typing import Any
 
 from dagnats.core.text import has_template
 from dagnats.definition.check import check_shape
-from dagnats.definition.files import LINE_BREAK, decode, read_bytes
+from dagnats.definition.files import LINE_BREAK, MAX_BYTES, decode, read_bytes
 from dagnats.definition.problems import Problems, quoted
 from dagnats.definition.project import project_root
 from dagnats.definition.schema import schema
-from dagnats.definition.source import parse
+from dagnats.definition.source import Spent, parse
 from dagnats.definition.tree import Node
 
 MAX_LEVELS = 8
 MAX_FILES = 100
+MAX_ENTRIES = 1000  # many files may include the same one
+MAX_PATH = 1000
 MAX_STEPS = 10_000
 MAPPINGS = ("params", "vars", "env")
 KEYS = ("include", "steps", *MAPPINGS)
 
 
-def join_included(root: Node, path: str, lines: list[str], problems: Problems) -> dict[str, bytes]:
-    """Put what a file includes into its tree, and the lines of all files behind its own; gives the bytes of those files."""
-    joined = _Join(path, lines, problems)
+def join_included(root: Node, path: str, lines: list[str], problems: Problems, size: int) -> dict[str, bytes]:
+    """Put what a file of some size includes into its tree, and the lines of all files behind its own; gives the bytes of those files."""
+    joined = _Join(path, lines, problems, size)
     joined.into(root, path, [_real(path)])
     _check_steps(root, problems)
     return joined.sources
@@ -48,12 +50,16 @@ def included_schema() -> dict[str, Any]:
 
 
 class _Join:
-    def __init__(self, path: str, lines: list[str], problems: Problems) -> None:
+    def __init__(self, path: str, lines: list[str], problems: Problems, size: int) -> None:
         self.sources: dict[str, bytes] = {}
         self._root = project_root(path).resolve()
         self._lines = lines
         self._problems = problems
         self._known: set[str] = set()
+        self._size = size
+        self._spent = Spent()
+        self._entries = 0
+        self._is_full = False
 
     def into(self, node: Node, path: str, chain: list[str]) -> None:
         """Join what the file at `path` includes into its tree; `chain` are the files that led here, by their real paths."""
@@ -69,15 +75,18 @@ class _Join:
 
     def _load(self, place: Node, path: str, chain: list[str]) -> Node | None:
         """The tree of one included file with all that it includes itself; None if it is there already, or can not be."""
+        self._entries += 1
+        if self._is_full or (self._entries > MAX_ENTRIES and self._stop(place, f"more than {MAX_ENTRIES:,} includes")):
+            return None
         file = self._path(place, path)
         real = _real(file) if file is not None else ""
         if file is None or self._is_refused(place, file, real, chain) or real in self._known:
             return None
         self._known.add(real)
-        if len(self._known) > MAX_FILES:
-            self._problems.add(place, f"more than {MAX_FILES} files are included")
+        if len(self._known) > MAX_FILES and self._stop(place, f"more than {MAX_FILES} files are included"):
             return None
         found = Problems(file)
+        found.effort = self._problems.effort
         content = read_bytes(real, found)
         if content is None:
             folder = os.path.join(os.path.dirname(file), "")  # noqa: PTH118, PTH120 (as typed)
@@ -85,18 +94,27 @@ class _Join:
                 hint = problem.hint.replace(f"`{os.path.dirname(real)}/", f"`{folder}")  # noqa: PTH120
                 self._problems.add(place, f"{quoted(file)} can not be included: {problem.message}", hint)
             return None
+        self._size += len(content)
+        if self._size > MAX_BYTES and self._stop(place, "with what it includes, the file is larger than 1 MiB"):
+            return None
         self.sources[file] = content
         root = self._parsed(file, content)
         if root is not None:
             self.into(root, file, [*chain, real])
         return root
 
+    def _stop(self, place: Node, message: str) -> bool:
+        """Include nothing more: what files hold together is bounded like one file."""
+        self._is_full = True
+        self._problems.add(place, message)
+        return True
+
     def _parsed(self, file: str, content: bytes) -> Node | None:
         start = len(self._lines)
         problems = self._problems.part(file, start)
         text = decode(content, problems, json=file.endswith(".json"))
         self._lines += LINE_BREAK.split(text if text is not None else content.decode("utf-8", "replace"))
-        root = parse(text, problems) if text is not None else None
+        root = parse(text, problems, spent=self._spent) if text is not None else None
         if root is None:
             return None
         check_shape(root, problems, included_schema())
@@ -108,6 +126,7 @@ class _Join:
         if not isinstance(name, str) or not name or "\0" in name:
             return None  # which has been said
         refused = {
+            f"is longer than {MAX_PATH:,} characters": len(name) > MAX_PATH,
             "may hold no template": has_template(name),
             "may not begin with `-`": any(part.startswith("-") for part in name.split("/")),
             "must be relative to the file in which it stands": Path(name).is_absolute(),

@@ -12,9 +12,12 @@ from dagnats.definition.values import flag, text
 from dagnats.definition.words import suggest
 
 ID = re.compile(r"[a-z][a-z0-9_-]{0,62}")
+NO_ID = re.compile(r"[^a-z0-9_]+")
 MAX_ID = 63
+MAX_LABEL = 1000  # more than a name may have
 MAX_CYCLES = 20
 MAX_IMPLIED = 20
+MAX_HANDLERS = 10_000
 SHOWN_OF_CYCLE = 8
 
 
@@ -34,8 +37,9 @@ def draft(steps: list[Node], finals: list[Node], problems: Problems) -> tuple[li
     taken: dict[str, Node] = {}
     for step in (*steps, *finals):
         _note_given(step, taken, problems)
-    main = [_draft(step, index, f"step-{index + 1}", taken) for index, step in enumerate(steps)]
-    last = [_draft(step, index, f"finally-{index + 1}", taken) for index, step in enumerate(finals)]
+    numbers: dict[str, int] = {}
+    main = [_draft(step, index, f"step-{index + 1}", taken, numbers) for index, step in enumerate(steps)]
+    last = [_draft(step, index, f"finally-{index + 1}", taken, numbers) for index, step in enumerate(finals)]
     for one, other, names in ((main, last, "`steps`"), (last, main, "`finally`")):
         _resolve(one, {step.id for step in other}, names, problems)
         _report_cycles(one, problems)
@@ -90,17 +94,19 @@ class Ancestry:
             self._above[name] = above
 
 
-def _draft(step: Node, index: int, number: str, taken: dict[str, Node]) -> Draft:
+def _draft(step: Node, index: int, number: str, taken: dict[str, Node], numbers: dict[str, int]) -> Draft:
     given = text(step.get("id"))
     if given is not None and taken.get(given) is step.get("id"):
         return Draft(given, step, index)
-    label = text(step.get("name")) or ""
-    slug = re.sub(r"[^a-z0-9_]+", "-", label.lower()).strip("-")[: MAX_ID - 6] if "{{" not in label else ""
+    label = (text(step.get("name")) or "")[:MAX_LABEL]
+    slug = NO_ID.sub("-", label.lower()).strip("-")[: MAX_ID - 6] if "{{" not in label else ""
     wanted = slug if ID.fullmatch(slug) else number
-    unique, count = wanted, 1
+    # What was taken stays taken: 10,000 steps of one name do not ask for each number again.
+    unique, count = wanted, numbers.get(wanted, 1)
     while unique in taken:
         count += 1
         unique = f"{wanted}-{count}"
+    numbers[wanted] = count
     taken[unique] = step
     return Draft(unique, step, index)
 
@@ -109,14 +115,23 @@ def draft_handlers(steps: list[Draft], problems: Problems) -> dict[str, list[Dra
     """The steps of every `on_failure`, by the step that they belong to: the first waits for that one, each other for the one above it."""
     taken = {step.id: step.node for step in steps}
     drafts: dict[str, list[Draft]] = {}
+    numbers: dict[str, int] = {}
+    many = 0
     for step in steps:
         node = step.node.get("on_failure")
         nodes = [item for item in (node.items() if node is not None else []) if isinstance(item.value, dict)]
+        many += len(nodes)
+        if many > MAX_HANDLERS:
+            message = f"with those of step {quoted(step.id)} there are more than {MAX_HANDLERS:,} steps of `on_failure`"
+            problems.add(
+                step.node.keys["on_failure"], message, "let several steps need one that handles their failures"
+            )
+            return drafts
         for one in nodes:
             _note_given(one, taken, problems)
         before = step.id
         for index, one in enumerate(nodes):
-            made = _draft(one, index, f"{step.id[: MAX_ID - 16]}-on-failure-{index + 1}", taken)
+            made = _draft(one, index, f"{step.id[: MAX_ID - 16]}-on-failure-{index + 1}", taken, numbers)
             made.needs.append(before)
             before = made.id
             drafts.setdefault(step.id, []).append(made)
@@ -164,43 +179,63 @@ def _across(name: str, names: str) -> str:
 
 def _report_cycles(drafts: list[Draft], problems: Problems) -> None:
     by_id = {step.id: step for step in drafts}
-    left = {step.id: step.needs for step in drafts}
+    left = _Left({step.id: step.needs for step in drafts})
     for _ in range(MAX_CYCLES):
-        # What is in no order waits for itself, or for a step that does.
-        ordered = set(order(left))
-        left = {
-            name: [need for need in needs if need not in ordered] for name, needs in left.items() if name not in ordered
-        }
-        if not left:
+        if not left.open:
             return
-        cycle = _walk(left)
+        cycle = left.cycle()
         _report(cycle, by_id, problems)
-        gone = set(cycle)
-        left = {name: [need for need in needs if need not in gone] for name, needs in left.items() if name not in gone}
+        left.remove(cycle)
 
 
-def order(needs: Mapping[str, Sequence[str]]) -> list[str]:
-    """The steps, each behind all that it needs; without those that are in a cycle or behind one."""
+class _Left:
+    """The steps that are in no order: each waits for itself, or for one that does. `open` counts what a step still waits for."""
+
+    def __init__(self, needs: Mapping[str, Sequence[str]]) -> None:
+        self._needs = needs
+        self._dependents = _dependents(needs)
+        self.open = {name: len(ids) for name, ids in needs.items()}
+        self.remove([name for name, count in self.open.items() if not count])
+
+    def remove(self, names: Sequence[str]) -> None:
+        """Take steps away, and those that waited for nothing else: not all is looked at again for each cycle."""
+        gone = list(names)
+        for name in gone:
+            self.open.pop(name, None)
+        for name in gone:
+            for dependent in self._dependents[name]:
+                if dependent in self.open:
+                    self.open[dependent] -= 1
+                    if not self.open[dependent]:
+                        del self.open[dependent]
+                        gone.append(dependent)
+
+    def cycle(self) -> list[str]:
+        """Follow the needs from any step that is left until one comes again."""
+        seen: dict[str, int] = {}
+        name = next(iter(self.open))
+        while name not in seen:
+            seen[name] = len(seen)
+            name = next(need for need in self._needs[name] if need in self.open)
+        return list(seen)[seen[name] :]
+
+
+def _dependents(needs: Mapping[str, Sequence[str]]) -> dict[str, list[str]]:
     dependents: dict[str, list[str]] = {name: [] for name in needs}
     for name, ids in needs.items():
         for need in ids:
             dependents[need].append(name)
+    return dependents
+
+
+def order(needs: Mapping[str, Sequence[str]]) -> list[str]:
+    """The steps, each behind all that it needs; without those that are in a cycle or behind one."""
     return topological(
         Graph(
             {name: tuple(ids) for name, ids in needs.items()},
-            {name: tuple(waiting) for name, waiting in dependents.items()},
+            {name: tuple(waiting) for name, waiting in _dependents(needs).items()},
         )
     )
-
-
-def _walk(left: dict[str, list[str]]) -> list[str]:
-    """Follow the needs from any step that is left until one comes again: that is a cycle."""
-    seen: dict[str, int] = {}
-    name = next(iter(left))
-    while name not in seen:
-        seen[name] = len(seen)
-        name = left[name][0]
-    return list(seen)[seen[name] :]
 
 
 def _report(cycle: list[str], by_id: dict[str, Draft], problems: Problems) -> None:

@@ -9,7 +9,7 @@ from typing import Final
 
 from dagnats.core.pipeline import JSON, Param
 from dagnats.definition.patterns import matches
-from dagnats.definition.problems import quoted
+from dagnats.definition.problems import listed, quoted
 from dagnats.errors import UsageError
 
 MAX_VALUE: Final = 64 * 1024
@@ -79,7 +79,7 @@ def check_value(name: str, param: Param, value: JSON) -> str | None:
         hint = "; put it in quotes" if param.type == "string" and isinstance(value, int | float) else ""
         return f"param `{name}`: expected {param.type}, got {_shown(value)}{hint}"
     if param.enum is not None and not any(_same(value, option) for option in param.enum):
-        return f"param `{name}`: {_shown(value)} is not one of {', '.join(map(_shown, param.enum))}"
+        return f"param `{name}`: {_shown(value)} is not one of {listed(map(_shown, param.enum))}"
     if param.pattern is not None and isinstance(value, str) and not matches(param.pattern, value):
         return f"param `{name}`: {_shown(value)} does not match {quoted(param.pattern)}; the whole value must"
     if param.type in ("integer", "number"):

@@ -27,6 +27,12 @@ def matches(pattern: str, text: str) -> bool:
         return False  # half of a surrogate pair is no character
 
 
+def steps_of(pattern: str) -> int:
+    """How large the program is that was made of a pattern. Raises PatternError."""
+    size: int = _compiled(pattern).programsize
+    return size
+
+
 @lru_cache(256)
 def _compiled(pattern: str) -> Any:
     try:

@@ -1,9 +1,11 @@
 """What a template may mention, and where: the names are checked before anything runs."""
 
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from itertools import chain
 
 from dagnats.definition.needs import Ancestry, Draft
-from dagnats.definition.problems import Problems, quoted
+from dagnats.definition.problems import Problems, listed, quoted
 from dagnats.definition.words import explain_field, explain_root, suggest
 
 ROOTS = ("params", "vars", "env", "git", "pipeline", "run", "steps")
@@ -37,8 +39,13 @@ class Scope:
     any_step: bool = False
     until: int | None = None
     own: tuple[str, ...] = ()
-    axes: frozenset[str] = frozenset()
+    axes: Mapping[str, None] = field(default_factory=dict, hash=False)
     handles: bool = False
+
+    @property
+    def kind(self) -> object:
+        """What two scopes share in which all is judged alike but what depends on the step."""
+        return (self.last, self.roots) if self.step is not None else self
 
 
 def with_secrets(scope: Scope) -> Scope:
@@ -79,14 +86,26 @@ class Names:
     env_names: set[str] = field(default_factory=set)
     uses_git: bool = False
     read_steps: set[str] = field(default_factory=set)
+    step_roots: set[str] = field(default_factory=set)
+    _secret_of: dict[str, str] | None = None
     _main_ancestry: Ancestry | None = None
     _last_ancestry: Ancestry | None = None
+
+    def depends_on_step(self, path: tuple[str, ...], scope: Scope) -> bool:
+        """Whether a reference can be right in one step and wrong in another."""
+        if scope.step is None:
+            return False
+        return path[0] in self.step_roots or (path[0] == "steps" and path[1:2] != () and self._is_step(path[1]))
+
+    def note_roots(self, roots: Iterable[str]) -> None:
+        """Note what is known in some steps only: the values of instances, and of failures that a step handles."""
+        self.step_roots.update(roots)
 
     def judge(self, path: tuple[str, ...], scope: Scope) -> Finding | None:
         """Say what is wrong with a reference, if anything is."""
         root = path[0]
         if root in scope.own:
-            return self._field("matrix", path[1:], tuple(sorted(scope.axes))) if root == "matrix" else None
+            return self._field("matrix", path[1:], scope.axes) if root == "matrix" else None
         if root == "failed" and scope.handles:
             return self._field("failed", path[1:], FAILED_FIELDS)
         if root not in scope.roots:
@@ -114,9 +133,7 @@ class Names:
         if (root in self.main or root in self.last) and "steps" in scope.roots:
             return Finding(f"{quoted(root)} is not defined", f"did you mean {quoted(f'steps.{root}.outputs')}?")
         hint = (
-            explain_root(path)
-            or suggest(root, list(scope.roots), self.problems)
-            or f"known here: {', '.join(scope.roots)}"
+            explain_root(path) or suggest(root, scope.roots, self.problems) or f"known here: {', '.join(scope.roots)}"
         )
         return Finding(f"{quoted(root)} is not defined", hint)
 
@@ -131,7 +148,7 @@ class Names:
             return None
         place = self.vars.get(path[1])
         if place is None:
-            hint = suggest(path[1], list(self.vars), self.problems) or "declare it under `vars`"
+            hint = suggest(path[1], self.vars, self.problems) or "declare it under `vars`"
             return Finding(f"there is no var {quoted(path[1])}", hint)
         if scope.until is not None and place >= scope.until:
             return Finding(
@@ -142,10 +159,12 @@ class Names:
     def _env(self, path: tuple[str, ...], _scope: Scope) -> Finding | None:
         if len(path) == 1:
             return Finding("`env` may only be used with a constant name", "write `env.NAME`, or `env['NAME']`")
-        for name, source in self.secrets.items():
-            if source == f"env://{path[1]}":
-                hint = f"write {quoted(f'secrets.{name}')}, in `env` of a step or in `run`"
-                return Finding(f"{quoted(f'env.{path[1]}')} is the secret {quoted(name)}, and `env` is recorded", hint)
+        if self._secret_of is None:  # a file can hold 80,000 of each
+            self._secret_of = {source: name for name, source in reversed(self.secrets.items())}
+        name = self._secret_of.get(f"env://{path[1]}")
+        if name is not None:
+            hint = f"write {quoted(f'secrets.{name}')}, in `env` of a step or in `run`"
+            return Finding(f"{quoted(f'env.{path[1]}')} is the secret {quoted(name)}, and `env` is recorded", hint)
         self.env_names.add(path[1])
         return None
 
@@ -156,7 +175,7 @@ class Names:
             )
         if path[1] in self.secrets:
             return None
-        hint = suggest(path[1], list(self.secrets), self.problems) or "declare it under `secrets`"
+        hint = suggest(path[1], self.secrets, self.problems) or "declare it under `secrets`"
         return Finding(f"there is no secret {quoted(path[1])}", hint)
 
     def _git(self, path: tuple[str, ...], _scope: Scope) -> Finding | None:
@@ -171,21 +190,17 @@ class Names:
             return Finding("`run.outcome` is only known in `finally` and in `outputs` of the pipeline")
         return self._field("run", path[1:], scope.run_fields)
 
-    def _field(self, owner: str, rest: tuple[str, ...], known: tuple[str, ...]) -> Finding | None:
+    def _field(self, owner: str, rest: tuple[str, ...], known: Collection[str]) -> Finding | None:
         if not rest or rest[0] in known:
             return None
-        hint = (
-            explain_field(rest[0], known)
-            or suggest(rest[0], list(known), self.problems)
-            or f"it has {', '.join(known)}"
-        )
+        hint = explain_field(rest[0], known) or suggest(rest[0], known, self.problems) or f"it has {listed(known)}"
         return Finding(f"{quoted(owner)} has no {quoted(rest[0])}", hint)
 
     def _steps(self, path: tuple[str, ...], scope: Scope) -> Finding | None:
         if len(path) == 1:
             return Finding("`steps` may only be used with a constant id", "write `steps.ID`, or `steps['ID']`")
         name = path[1]
-        if name not in self.main and name not in self.last:
+        if not self._is_step(name):
             return self._unknown_step(name)
         self.read_steps.add(name)
         return self._unneeded(name, scope) or self._of_step(name, path[2:])
@@ -199,8 +214,11 @@ class Names:
             return Finding(f"{quoted(f'steps.{name}.outputs')} is a list, as {quoted(name)} runs several times", hint)
         return self._field(f"steps.{name}", rest, (*STEP_FIELDS, "cells"))
 
+    def _is_step(self, name: str) -> bool:
+        return name in self.main or name in self.last
+
     def _unknown_step(self, name: str) -> Finding:
-        return Finding(f"there is no step {quoted(name)}", suggest(name, [*self.main, *self.last], self.problems))
+        return Finding(f"there is no step {quoted(name)}", suggest(name, chain(self.main, self.last), self.problems))
 
     def _unneeded(self, name: str, scope: Scope) -> Finding | None:
         step = scope.step

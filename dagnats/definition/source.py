@@ -31,6 +31,14 @@ class StopReadingError(Exception):
 
 
 @dataclass(slots=True)
+class Spent:
+    """What reading has cost, of one file or of several together."""
+
+    nodes: int = 0
+    expanded: int = 0
+
+
+@dataclass(slots=True)
 class Frame:
     """A collection that is still open: its node, how many nodes it holds when aliases are expanded, how deep it goes."""
 
@@ -54,7 +62,9 @@ class Anchored:
 PIPELINE_NEEDS = "a pipeline needs at least `name` and `steps`"
 
 
-def parse(text: str, problems: Problems, *, pure: bool = False, needs: str = PIPELINE_NEEDS) -> Node | None:
+def parse(
+    text: str, problems: Problems, *, pure: bool = False, needs: str = PIPELINE_NEEDS, spent: Spent | None = None
+) -> Node | None:
     """The tree of the one document in a text; None when it can not be read at all."""
     lines = LINE_BREAK.split(text)
     first = next((number for number, line in enumerate(lines) if line.strip() and line.lstrip()[0] != "#"), None)
@@ -64,7 +74,7 @@ def parse(text: str, problems: Problems, *, pure: bool = False, needs: str = PIP
     if lines[first][0] == "%":
         problems.add_at(first + 1, 1, 1, "directives are not allowed", "remove the line that begins with `%`")
         return None
-    builder = Builder(problems)
+    builder = Builder(problems, spent or Spent())
     try:
         for event in events(text, pure=pure):
             builder.take(event)
@@ -79,12 +89,11 @@ def parse(text: str, problems: Problems, *, pure: bool = False, needs: str = PIP
 class Builder:
     """Builds the tree from events, without recursion, and notes what may not be in a pipeline."""
 
-    def __init__(self, problems: Problems) -> None:
+    def __init__(self, problems: Problems, spent: Spent) -> None:
         self.problems = problems
+        self._spent = spent
         self.root: Node | None = None
         self._documents = 0
-        self._nodes = 0
-        self._expanded = 0
         self._stack: list[Frame] = []
         self._anchors: dict[str, Anchored | None] = {}
 
@@ -113,8 +122,8 @@ class Builder:
             raise StopReadingError
 
     def _counted(self, node: Node, event: Any) -> Node:
-        self._nodes += 1
-        if self._nodes > MAX_NODES:
+        self._spent.nodes += 1
+        if self._spent.nodes > MAX_NODES:
             self.problems.add(node, f"the file holds more than {MAX_NODES:,} values")
             raise StopReadingError
         if event.tag is not None:
@@ -175,8 +184,8 @@ class Builder:
         self._add(anchored.node, anchored.size, anchored.height, alias=place)
 
     def _expand(self, size: int, place: Node) -> None:
-        self._expanded += size
-        if self._expanded > MAX_EXPANDED:
+        self._spent.expanded += size
+        if self._spent.expanded > MAX_EXPANDED:
             self.problems.add(place, f"the aliases of this file expand to more than {MAX_EXPANDED:,} values")
             raise StopReadingError
 

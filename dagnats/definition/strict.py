@@ -1,13 +1,15 @@
 """What is allowed and often a mistake: `validate --strict` reports it, and nothing else does."""
 
 import posixpath
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from itertools import pairwise
 from typing import Any
 
 from dagnats.core.pipeline import Param
 from dagnats.core.text import has_template
 from dagnats.definition.needs import Ancestry, Draft
+from dagnats.definition.once import Once
+from dagnats.definition.places import Starts
 from dagnats.definition.problems import Problems, quoted
 from dagnats.definition.scopes import Names, Scope
 from dagnats.definition.templates import TemplateCheck
@@ -23,6 +25,9 @@ PASTED_HINT = "leave out `| raw`: then the script gets the value as a variable"
 ARGUMENT_HINT = "write it as `run`, or give the value as an argument of its own"
 
 
+Path = tuple[str, ...]
+
+
 class Strict:
     """Warnings about one file. What it knows of `vars` it is told in their order."""
 
@@ -30,21 +35,28 @@ class Strict:
         self._names = names
         self._templates = templates
         self._problems = problems
+        self._once = Once()
         self._outside_vars: set[str] = set()
 
     def note_var(self, name: str, node: Node, scope: Scope) -> None:
         """Remember whether the value of a var can come from outside."""
-        if node.get("sh") is not None or any(self._outside(path, scope) for path in self._mentioned(node)):
+        if node.get("sh") is not None or any(self._outside(path, scope) for path in self._once(self._mentioned, node)):
             self._outside_vars.add(name)
 
     def script(self, node: Node, scope: Scope) -> None:
         """Report values from outside that are pasted into a script."""
-        for starts, references in self._templates.references(node):
-            for reference in references:
-                if reference.raw and self._outside(reference.path, scope):
-                    name = quoted(".".join(reference.path))
-                    message = f"{name} can come from outside, and `| raw` makes code of it"
-                    self._templates.warn_pasted(starts, reference, message, PASTED_HINT)
+        starts, pasted = self._once(self._pasted, node)
+        if not pasted or not self._templates.may_look_at(len(pasted), node):
+            return
+        for reference in pasted:
+            if self._outside(reference.path, scope):
+                name = quoted(".".join(reference.path))
+                message = f"{name} can come from outside, and `| raw` makes code of it"
+                self._templates.warn_pasted(starts, reference, message, PASTED_HINT)
+
+    def _pasted(self, node: Node) -> tuple[Starts, list[Any]]:
+        starts, references = self._templates.references(node)
+        return starts, [reference for reference in references if reference.raw]
 
     def graph(self, drafts: list[Draft]) -> None:
         """Report what of the needs is without effect, or seems to be missing. The file is right otherwise."""
@@ -52,23 +64,38 @@ class Strict:
 
     def command(self, node: Node, scope: Scope) -> None:
         """Report values from outside that are in an argument which is a script: `[bash, -c, "… {{ x }}"]`."""
+        for word, paths in self._once(self._scripts, node):
+            if not self._templates.may_look_at(len(paths), word):
+                return
+            outside = next((path for path in paths if self._outside(path, scope)), None)
+            if outside is not None:
+                program = quoted(node.items()[0].value)
+                message = f"{quoted('.'.join(outside))} can come from outside, and {program} takes it for code here"
+                self._problems.warn(word, message, ARGUMENT_HINT)
+
+    def _scripts(self, node: Node) -> list[tuple[Node, list[Path]]]:
+        """The arguments of a command that are scripts with templates, and what each mentions."""
         words = node.items()
         program = words[0].value if words else None
         option = PROGRAMS.get(posixpath.basename(program)) if isinstance(program, str) else None
-        for flag, word in pairwise(words):
-            is_script = option is not None and isinstance(flag.value, str) and _is_option(flag.value, option)
-            outside = [path for path in self._mentioned(word) if self._outside(path, scope)] if is_script else []
-            if outside:
-                message = f"{quoted('.'.join(outside[0]))} can come from outside, and {quoted(program)} takes it for code here"
-                self._problems.warn(word, message, ARGUMENT_HINT)
+        if option is None:
+            return []
+        pairs = pairwise(words)
+        scripts = [word for flag, word in pairs if isinstance(flag.value, str) and _is_option(flag.value, option)]
+        return [(word, paths) for word in scripts if (paths := self._once(self._mentioned, word))]
 
-    def _mentioned(self, node: Node) -> Iterator[tuple[str, ...]]:
+    def _mentioned(self, node: Node) -> list[Path]:
+        """What the texts in a value mention, each once."""
         pending = [node]
+        found: dict[Path, None] = {}
         for part in pending:
             pending += [*part.items(), *part.fields().values()]
             if isinstance(part.value, str) and has_template(part.value):
-                for _, references in self._templates.references(part):
-                    yield from (reference.path for reference in references)
+                found |= dict.fromkeys(self._once(self._paths, part))
+        return list(found)
+
+    def _paths(self, node: Node) -> list[Path]:
+        return list(dict.fromkeys(reference.path for reference in self._templates.references(node)[1]))
 
     def _outside(self, path: tuple[str, ...], scope: Scope) -> bool:
         root, rest = path[0], path[1:]

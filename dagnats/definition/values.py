@@ -6,6 +6,7 @@ from typing import Any
 
 from dagnats.core.pipeline import EnvFile, Output, Retry
 from dagnats.core.text import has_template
+from dagnats.definition.once import Once
 from dagnats.definition.problems import Problems, quoted
 from dagnats.definition.tree import Node
 
@@ -94,38 +95,56 @@ def secrets(node: Node | None, problems: Problems) -> dict[str, str]:
     """Names of secrets, and the source of each; a bare name is that of an environment variable."""
     if node is None:
         return {}
+    once = Once()
     result = {item.value: f"env://{item.value}" for item in node.items() if isinstance(item.value, str)}
     for name, source in node.fields().items():
         if not isinstance(source.value, str):
             continue
         result[name] = source.value
-        scheme, _, rest = source.value.partition("://")
-        if TEMPLATE.search(rest):
-            problems.add(source, f"the source of secret {quoted(name)} may hold no template", "it is used as written")
-        elif scheme == "file" and posixpath.normpath(rest).split("/")[0] == "..":
-            problems.add(
-                source,
-                f"the file of secret {quoted(name)} lies outside of the project",
-                "write an absolute path if that is meant",
-            )
+        wrong = once(_wrong_source, source)
+        if wrong is not None:
+            problems.add(source, wrong[0].format(quoted(name)), wrong[1])
     return result
+
+
+def _wrong_source(source: Node) -> tuple[str, str] | None:
+    """What is wrong with the source of a secret, whose name is left open, and what to do."""
+    scheme, _, rest = source.value.partition("://")
+    if TEMPLATE.search(rest):
+        return "the source of secret {} may hold no template", "it is used as written"
+    if scheme == "file" and _leaves(rest):
+        return "the file of secret {} lies outside of the project", "write an absolute path if that is meant"
+    return None
+
+
+def _leaves(path: str) -> bool:
+    return posixpath.normpath(path).split("/")[0] == ".."
 
 
 def env_files(node: Node | None, problems: Problems) -> tuple[EnvFile, ...]:
     """The files of environment variables. That each stays in the project, links included, is seen when it is read."""
     files: list[EnvFile] = []
+    once = Once()
     for item in node.items() if node is not None else ():
         place = item.get("path") if isinstance(item.value, dict) else item
         path = text(place)
         if place is None or path is None:
             continue
-        if has_template(path):
+        if once(_holds_template, place):
             problems.add(place, "the path of a dotenv file may hold no template", "it is read before there are values")
-        elif posixpath.isabs(path) or posixpath.normpath(path).split("/")[0] == "..":
+        elif once(_is_elsewhere, place):
             hint = "write a path relative to the project's root"
             problems.add(place, f"the dotenv file {quoted(path)} is not of this project", hint)
         files.append(EnvFile(path, flag(item.get("optional"))))
     return tuple(files)
+
+
+def _holds_template(place: Node) -> bool:
+    return has_template(place.value)
+
+
+def _is_elsewhere(place: Node) -> bool:
+    return posixpath.isabs(place.value) or _leaves(place.value)
 
 
 def retry(node: Node | None, problems: Problems) -> Retry:

@@ -1,11 +1,15 @@
 """The words that other tools use, and the ones that belong to a later version: what a wrong key was meant to be."""
 
 import re
-from difflib import get_close_matches
+from collections.abc import Collection, Iterable
+from difflib import SequenceMatcher
+from itertools import islice
 
-from dagnats.definition.problems import Problems, quoted
+from dagnats.definition.problems import Effort, Problems, quoted
 
 MAX_COMPARED = 64
+MAX_KNOWN = 1000
+MAX_SOURCE = 200
 
 
 def _by_word(hints: dict[str, str]) -> dict[str, str]:
@@ -132,7 +136,7 @@ def explain_key(key: str, title: str, allowed: list[str], problems: Problems) ->
 
 def explain_source(source: str, problems: Problems) -> str:
     """What the source of a secret was meant to be: another scheme, or the name of a variable."""
-    scheme, colon, rest = source.partition(":")
+    scheme, colon, rest = source[:MAX_SOURCE].partition(":")
     if not colon:
         return f"write `env://{source}`" if re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]{0,99}", source) else ""
     plain = scheme.strip().lower()
@@ -146,12 +150,28 @@ def explain_source(source: str, problems: Problems) -> str:
     return near.replace("`?", "://`?") or "ask another store by a command: `cmd://…`"
 
 
-def suggest(name: str, known: "list[str] | dict[str, object]", problems: Problems) -> str:
+def suggest(name: str, known: Iterable[str], problems: Problems) -> str:
     """The question whether a similar known name was meant, or nothing."""
-    if len(name) > MAX_COMPARED or not known or not problems.may_suggest():
+    if len(name) > MAX_COMPARED or not problems.may_suggest():
         return ""
-    close = get_close_matches(name, list(known)[:1000], 1)
-    return f"did you mean {quoted(close[0])}?" if close else ""
+    close = closest(name, islice(known, MAX_KNOWN), problems.effort)
+    return f"did you mean {quoted(close)}?" if close else ""
+
+
+def closest(name: str, known: Iterable[str], effort: Effort, cutoff: float = 0.6) -> str:
+    """The most similar name, as `difflib.get_close_matches` finds it, or nothing; less is compared once the effort is spent."""
+    matcher = SequenceMatcher()
+    matcher.set_seq2(name)
+    best, found = cutoff, ""
+    for other in known:
+        # Both estimates are upper bounds: what they rule out can not be the best.
+        matcher.set_seq1(other)
+        if matcher.real_quick_ratio() < best or not effort.spend(len(other)) or matcher.quick_ratio() < best:
+            continue
+        if not effort.spend(len(other) * len(name)):
+            break
+        best, found = max((best, found), (matcher.ratio(), other))
+    return found
 
 
 ENUM_WORDS = {
@@ -230,7 +250,7 @@ def explain_root(path: tuple[str, ...]) -> str:
     return f"did you mean {meant}?" if " " in meant else f"did you mean {quoted(meant)}?"
 
 
-def explain_field(name: str, known: tuple[str, ...]) -> str:
+def explain_field(name: str, known: Collection[str]) -> str:
     """What a field of another tool is called here, or nothing."""
     meant = FIELD_WORDS.get(name.lower())
     if meant in known:

@@ -6,7 +6,7 @@ Jinja takes long to import: ask `dagnats.core.text.has_template` first.
 from dagnats.template.check import Reference
 from dagnats.template.errors import TemplateError
 from dagnats.template.quoting import check_script
-from dagnats.template.render import check, evaluate, render, render_script, render_text, status_functions
+from dagnats.template.render import check, evaluate, nodes, render, render_script, render_text, status_functions
 from dagnats.template.secret import check_secrets, render_secret_script, render_secret_text
 
 __all__ = [
@@ -16,6 +16,7 @@ __all__ = [
     "check_script",
     "check_secrets",
     "evaluate",
+    "nodes",
     "render",
     "render_script",
     "render_secret_script",

@@ -3,8 +3,7 @@
 import difflib
 import inspect
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, ClassVar, Final, NamedTuple
 
 from jinja2 import nodes
 
@@ -44,9 +43,14 @@ _FORBIDDEN: Final[dict[type[nodes.Node], str]] = {
     nodes.ScopedEvalContextModifier: "autoescape",
 }
 
+_OPERATORS: Final[tuple[type[nodes.Node], ...]] = (
+    *(nodes.Mul, nodes.Div, nodes.FloorDiv, nodes.Add, nodes.Mod, nodes.Pow),
+    *(nodes.Not, nodes.Neg, nodes.Pos),
+    *(nodes.Compare, nodes.Operand),
+)
 
-@dataclass(frozen=True, slots=True)
-class Reference:
+
+class Reference(NamedTuple):
     """A use of a context variable. `path` stops at the first part that is not a constant.
 
     `raw` says that its value is pasted into the text as it is, `sure` that it is needed whatever the values are: no branch, no `default`, no
@@ -56,7 +60,7 @@ class Reference:
     path: tuple[str, ...]
     line: int
     raw: bool = False
-    sure: bool = field(default=True, compare=False)
+    sure: bool = True
 
 
 def is_pasted(node: nodes.Node) -> bool:
@@ -79,12 +83,13 @@ def root_of(node: nodes.Node) -> tuple[nodes.Node, list[nodes.Expr | str]]:
 
 
 class Check:
-    """One walk over a tree; `line` is where it is, so that whoever catches an error can say so."""
+    """One walk over a tree; `line` is where it is, so that whoever catches an error can say so. `nodes` counts what it has seen."""
 
     def __init__(self, expression: bool) -> None:
         self.line = 1
         self.references: list[Reference] = []
         self.functions: set[str] = set()
+        self.nodes = 0
         self._expression = expression
         self._scopes: list[set[str]] = [set()]
         self._depth = 0
@@ -100,6 +105,7 @@ class Check:
         self._deeper()
         for node in body:
             self._at(node)
+            self.nodes += 2  # the work of reading a statement is that of three values
             match node:
                 case nodes.Output():
                     self._output(node)
@@ -123,31 +129,15 @@ class Check:
             return
         self._deeper()
         self._at(node)
-        match node:
-            case nodes.Const():
-                bounded(node.value)
-            case nodes.Name() | nodes.Getattr() | nodes.Getitem():
-                self._path(node)
-            case nodes.Filter():
-                self._filter(node)
-            case nodes.Test():
-                self._test(node)
-            case nodes.Call():
-                self._call(node)
-            case nodes.And() | nodes.Or() | nodes.CondExpr():
-                first, *others = node.iter_child_nodes()
-                self.expression(first)
-                self._unsure(self.expression, *others)
-            case nodes.BinExpr() | nodes.UnaryExpr() | nodes.Compare() | nodes.Operand():
-                self._dash(node)
-                self._children(node)
-            case nodes.Concat() | nodes.List() | nodes.Tuple() | nodes.Dict() | nodes.Pair() | nodes.Slice():
-                self._children(node)
-            case _:
-                raise RefusedError(f"`{type(node).__name__.lower()}` is not available in an expression")
+        # A chain of `case` asks each in turn what a node is, and long lists have many nodes.
+        part = self._EXPRESSIONS.get(type(node))
+        if part is None:
+            raise RefusedError(f"`{type(node).__name__.lower()}` is not available in an expression")
+        part(self, node)
         self._depth -= 1
 
     def _at(self, node: nodes.Node) -> None:
+        self.nodes += 1
         self.line = node.lineno or self.line
 
     def _deeper(self) -> None:
@@ -161,6 +151,19 @@ class Check:
         for part in parts:
             walk(part)
         self._guards -= 1
+
+    def _constant(self, node: nodes.Const) -> None:
+        bounded(node.value)
+
+    def _subtraction(self, node: nodes.Node) -> None:
+        self._dash(node)
+        self._children(node)
+
+    def _branches(self, node: nodes.Node) -> None:
+        """Of `and`, `or` and `if … else` only the first part is evaluated in any case."""
+        first, *others = node.iter_child_nodes()
+        self.expression(first)
+        self._unsure(self.expression, *others)
 
     def _children(self, node: nodes.Node) -> None:
         for child in node.iter_child_nodes():
@@ -221,6 +224,7 @@ class Check:
         if any(root.name in scope for scope in self._scopes):
             held = self._origins.get(root.name, [])
             self._flow += held
+            self.nodes += len(held)  # a name of 3 letters can bring 100 others wherever it stands
             if self._raw:
                 self.references += [Reference(one.path, root.lineno, raw=True) for one in held]
             return
@@ -237,7 +241,8 @@ class Check:
     def _dash(self, node: nodes.Node) -> None:
         names: list[str] = []
         left = node
-        while isinstance(left, nodes.Sub):
+        # Each of a long row of subtractions is asked, and one of so many is refused as too deep.
+        while isinstance(left, nodes.Sub) and len(names) <= MAX_DEPTH:
             right = root_of(left.right)[0]
             names.append(right.name if isinstance(right, nodes.Name) else str(getattr(right, "value", "...")))
             left = left.left
@@ -309,3 +314,16 @@ class Check:
             raise RefusedError(f"`{name}()` takes no arguments")
         else:
             self.functions.add(name)
+
+    _EXPRESSIONS: ClassVar[dict[type[nodes.Node], Callable[["Check", Any], None]]] = {
+        nodes.Const: _constant,
+        **dict.fromkeys((nodes.Name, nodes.Getattr, nodes.Getitem), _path),
+        nodes.Filter: _filter,
+        nodes.Test: _test,
+        nodes.Call: _call,
+        nodes.Sub: _subtraction,
+        **dict.fromkeys((nodes.And, nodes.Or, nodes.CondExpr), _branches),
+        **dict.fromkeys(
+            (*_OPERATORS, nodes.Concat, nodes.List, nodes.Tuple, nodes.Dict, nodes.Pair, nodes.Slice), _children
+        ),
+    }

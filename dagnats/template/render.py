@@ -10,7 +10,8 @@ from dagnats.core.text import has_template
 from dagnats.template.check import Reference
 from dagnats.template.errors import RefusedError, TemplateError
 from dagnats.template.evaluator import Clock, Context, Evaluator, Functions
-from dagnats.template.syntax import parse_expression, parse_template
+from dagnats.template.simple import simple_mentions
+from dagnats.template.syntax import check_length, parse_expression, parse_template
 from dagnats.template.values import MAX_TEXT, room, to_text
 
 MAX_VARIABLE: Final = 128 * 1024  # what Linux takes as one string of an environment, its name included
@@ -18,11 +19,24 @@ MAX_VARIABLE: Final = 128 * 1024  # what Linux takes as one string of an environ
 
 def check(text: str, *, expression: bool = False) -> tuple[Reference, ...]:
     """Every reference to a context variable in a template; raises `TemplateError` for what can not be used."""
+    check_length(text)
+    simple = simple_mentions(text, expression=expression)
+    if simple is not None:
+        return tuple(Reference(path, line) for path, line in simple)
     return (parse_expression(text) if expression else parse_template(text)).references
+
+
+def nodes(text: str, *, expression: bool = False) -> int:
+    """How many nodes a parser makes of a template that can be used; none where `check` needs no parser."""
+    if simple_mentions(text, expression=expression) is not None:
+        return 0
+    return (parse_expression(text) if expression else parse_template(text)).nodes
 
 
 def status_functions(expression: str) -> frozenset[str]:
     """Which of success, failure, always and cancelled the expression of an `if` calls."""
+    if simple_mentions(expression, expression=True) is not None:
+        return frozenset()
     return parse_expression(expression).functions
 
 

@@ -16,7 +16,10 @@ class Scanner:
         self._text = script.text
         self._findings = Findings(script)
         self._modes = [CODE]
-        self._branches: list[list[str]] = []  # what was open where each `if` and `for` began
+        # A number for each stack of modes, by that of the stack below: 2,000 statements do not compare 20,000 parentheses each.
+        self._numbers: dict[tuple[int, str], int] = {}
+        self._stacks = [0]
+        self._branches: list[int] = []  # what was open where each `if` and `for` began
         self._position = 0
         self._sure = True
 
@@ -45,10 +48,15 @@ class Scanner:
 
     def _enter(self, mode: str, width: int) -> None:
         self._modes.append(mode)
+        self._stacks.append(self._numbers.setdefault((self._stacks[-1], mode), len(self._numbers) + 1))
         self._position += width
 
-    def _leave(self, width: int = 1) -> None:
+    def _pop(self) -> None:
         self._modes.pop()
+        self._stacks.pop()
+
+    def _leave(self, width: int = 1) -> None:
+        self._pop()
         self._position += width
 
     def _value(self, width: int = 1, message: str = "", hint: str = "") -> None:
@@ -60,20 +68,20 @@ class Scanner:
         """A branch that opens a quote and does not close it leaves the rest in doubt."""
         tag = self._findings.tag()
         if tag in ("if", "for"):
-            self._branches.append(list(self._modes))
+            self._branches.append(self._stacks[-1])
         elif tag in ("elif", "else", "endif", "endfor"):
-            self._sure = bool(self._branches) and self._branches[-1] == self._modes and self._is_between()
+            self._sure = bool(self._branches) and self._branches[-1] == self._stacks[-1] and self._is_between()
             if tag.startswith("end") and self._branches:
                 self._branches.pop()
 
     def _close_parenthesis(self) -> None:
         self._position += 1
         if len(self._modes) > 1:
-            self._modes.pop()
+            self._pop()
 
     def _comment(self, character: str) -> None:
         if character == "\n":
-            self._modes.pop()
+            self._pop()
             return
         if character == VALUE:
             self._findings.value()

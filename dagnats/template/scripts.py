@@ -7,6 +7,7 @@ from typing import Final
 import jinja2
 
 from dagnats.template.errors import TemplateError
+from dagnats.template.simple import is_simple, marked
 from dagnats.template.syntax import ENVIRONMENT, hidden_text
 
 VALUE: Final = "\ue000"  # an interpolation
@@ -24,6 +25,8 @@ class Script:
 
 def flatten(text: str) -> Script | None:
     """The script with marks, or None where the template has no valid syntax."""
+    if is_simple(text):
+        return Script(*marked(text.replace(VALUE, "?").replace(TAG, "?"), VALUE))
     script = Script()
     parts: list[str] = []
     inside: list[str] = []

@@ -15,6 +15,7 @@ from dagnats.template.check import is_pasted, root_of
 from dagnats.template.errors import TemplateError
 from dagnats.template.evaluator import Context, Evaluator
 from dagnats.template.render import ScriptValues, sized
+from dagnats.template.simple import simple_mentions
 from dagnats.template.syntax import parse_template
 from dagnats.template.values import Missing, to_text
 
@@ -25,7 +26,11 @@ _HINT: Final = f"allowed are the filters {', '.join(FILTERS)}, `~`, and `a if b 
 
 def check_secrets(text: str) -> list[TemplateError]:
     """Every use of a secret in a template that is not allowed."""
-    return list(_problems(parse_template(text).body))
+    simple = simple_mentions(text)
+    if simple is not None and all(path[0] != ROOT or len(path) <= 2 for path, _ in simple):
+        return []
+    body = parse_template(text).body
+    return list(_Uses(body).problems(body))
 
 
 def render_secret_text(text: str, context: Context) -> tuple[str, set[str]]:
@@ -65,66 +70,88 @@ def _mentions(node: nodes.Node) -> bool:
     return any(name.name == ROOT for name in (node, *node.find_all(nodes.Name)) if isinstance(name, nodes.Name))
 
 
-def _problems(body: Iterable[nodes.Node]) -> Iterator[TemplateError]:
-    for node in body:
-        if isinstance(node, nodes.Output):
-            for child in node.nodes:
-                if isinstance(child, nodes.Expr) and _mentions(child):
-                    yield from _interpolation(child)
-            continue
-        for part in node.iter_child_nodes():
-            if isinstance(part, nodes.Expr) and _mentions(part):
-                yield TemplateError("`secrets` may stand in `{{ … }}` only, not in `{% … %}`", part.lineno, hint=_HINT)
-            elif isinstance(part, nodes.Stmt):
-                yield from _problems([part])
+class _Uses:
+    """The uses of secrets in a tree. In which of its nodes there is one is found by one walk: each node asks for all below it."""
 
+    def __init__(self, body: Iterable[nodes.Node]) -> None:
+        self._holding: set[int] = set()
+        # Without recursion: fields of fields are not bounded in their depth.
+        found: list[tuple[nodes.Node, int]] = [(node, 0) for node in body]
+        for node, _ in found:
+            found += [(child, id(node)) for child in node.iter_child_nodes()]
+        for node, above in reversed(found):
+            if id(node) in self._holding or (isinstance(node, nodes.Name) and node.name == ROOT):
+                self._holding |= {id(node), above}
 
-def _interpolation(node: nodes.Expr) -> Iterator[TemplateError]:
-    if is_pasted(node):
-        hint = "leave out `raw`: the value reaches the script by an environment variable"
-        yield TemplateError("a secret may not be pasted into text", node.lineno, hint=hint)
-    elif wrong := _wrong(node):
-        yield TemplateError(f"a secret may not be used so: {wrong}", node.lineno, hint=_HINT)
+    def _mentions(self, node: nodes.Node) -> bool:
+        return id(node) in self._holding
 
+    def problems(self, body: Iterable[nodes.Node]) -> Iterator[TemplateError]:
+        """Every use that is not allowed."""
+        for node in body:
+            if isinstance(node, nodes.Output):
+                for child in node.nodes:
+                    if isinstance(child, nodes.Expr) and self._mentions(child):
+                        yield from self._interpolation(child)
+                continue
+            for part in node.iter_child_nodes():
+                if isinstance(part, nodes.Expr) and self._mentions(part):
+                    yield TemplateError(
+                        "`secrets` may stand in `{{ … }}` only, not in `{% … %}`", part.lineno, hint=_HINT
+                    )
+                elif isinstance(part, nodes.Stmt):
+                    yield from self.problems([part])
 
-def _wrong(node: nodes.Node | None) -> str:
-    """Say what of an expression may not be done with a secret, or nothing."""
-    wrong = ""
-    match node:
-        case None:
-            pass
-        case _ if not _mentions(node):
-            pass
-        case nodes.Name():
-            pass  # all of them: the check of names says that one must be named
-        case nodes.Getattr() | nodes.Getitem():
-            wrong = _wrong_path(node)
-        case nodes.Filter():
-            if node.name not in FILTERS:
-                wrong = f"the filter `{node.name}`"
-            elif any(map(_mentions, (*node.args, *node.kwargs))):
-                wrong = f"as an argument of `{node.name}`"
-            else:
-                wrong = _wrong(node.node)
-        case nodes.Concat():
-            wrong = next(filter(None, map(_wrong, node.nodes)), "")
-        case nodes.CondExpr():
-            wrong = "in a condition" if _mentions(node.test) else _wrong(node.expr1) or _wrong(node.expr2)
-        case _:
-            wrong = _NAMES.get(type(node), "in this expression")
-    return wrong
+    def _interpolation(self, node: nodes.Expr) -> Iterator[TemplateError]:
+        if is_pasted(node):
+            hint = "leave out `raw`: the value reaches the script by an environment variable"
+            yield TemplateError("a secret may not be pasted into text", node.lineno, hint=hint)
+        elif wrong := self._wrong(node):
+            yield TemplateError(f"a secret may not be used so: {wrong}", node.lineno, hint=_HINT)
 
+    def _wrong(self, node: nodes.Node | None) -> str:
+        """Say what of an expression may not be done with a secret, or nothing."""
+        wrong = ""
+        match node:
+            case None:
+                pass
+            case _ if not self._mentions(node):
+                pass
+            case nodes.Name():
+                pass  # all of them: the check of names says that one must be named
+            case nodes.Getattr() | nodes.Getitem():
+                wrong = self._wrong_path(node)
+            case nodes.Filter():
+                if node.name not in FILTERS:
+                    wrong = f"the filter `{node.name}`"
+                elif any(map(self._mentions, (*node.args, *node.kwargs))):
+                    wrong = f"as an argument of `{node.name}`"
+                else:
+                    wrong = self._wrong(node.node)
+            case nodes.Concat():
+                wrong = next(filter(None, map(self._wrong, node.nodes)), "")
+            case nodes.CondExpr():
+                wrong = (
+                    "in a condition"
+                    if self._mentions(node.test)
+                    else self._wrong(node.expr1) or self._wrong(node.expr2)
+                )
+            case _:
+                wrong = _NAMES.get(type(node), "in this expression")
+        return wrong
 
-def _wrong_path(node: nodes.Node) -> str:
-    root, keys = root_of(node)
-    if any(isinstance(key, nodes.Node) and not isinstance(key, nodes.Const) for key in keys):
-        return (
-            "a slice of it" if any(isinstance(key, nodes.Slice) for key in keys) else "with a name that is not constant"
-        )
-    if not isinstance(root, nodes.Name):
-        inside = root.name == "fromjson" if isinstance(root, nodes.Filter) else False
-        return _wrong(root) if inside else "a part of it; `| fromjson` gives the fields of JSON"
-    return "" if len(keys) == 1 else "a part of it; `| fromjson` gives the fields of JSON"
+    def _wrong_path(self, node: nodes.Node) -> str:
+        root, keys = root_of(node)
+        if any(isinstance(key, nodes.Node) and not isinstance(key, nodes.Const) for key in keys):
+            return (
+                "a slice of it"
+                if any(isinstance(key, nodes.Slice) for key in keys)
+                else "with a name that is not constant"
+            )
+        if not isinstance(root, nodes.Name):
+            inside = root.name == "fromjson" if isinstance(root, nodes.Filter) else False
+            return self._wrong(root) if inside else "a part of it; `| fromjson` gives the fields of JSON"
+        return "" if len(keys) == 1 else "a part of it; `| fromjson` gives the fields of JSON"
 
 
 _NAMES: Final[dict[type[nodes.Node], str]] = {

@@ -5,7 +5,8 @@ reached, and what is not in the tables here does not exist.
 """
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final, TypeVar
@@ -26,28 +27,34 @@ _LITERAL_HINT: Final = "braces that are not meant for the template are written {
 
 @dataclass(frozen=True, slots=True)
 class Program:
-    """A checked template. `single` is its expression if it is nothing else, so that a value keeps its type."""
+    """A checked template. `single` is its expression if it is nothing else, so that a value keeps its type.
+
+    `nodes` says how large it is.
+    """
 
     body: tuple[nodes.Node, ...]
     single: nodes.Expr | None
     references: tuple[Reference, ...]
     functions: frozenset[str]
+    nodes: int
 
 
 @lru_cache(maxsize=512)
 def parse_template(text: str) -> Program:
     """The checked tree of text with templates in it."""
-    _check_length(text)
-    blanks = _blanks(text)
+    check_length(text)
+    hidden = hidden_text(text)
+    blanks = _blanks(text) if hidden is not text else []
 
     def parse() -> nodes.Template:
-        tree = Parser(ENVIRONMENT, hidden_text(text)).parse()
-        for node in tree.find_all((nodes.TemplateData, nodes.Const)):
+        tree = Parser(ENVIRONMENT, hidden).parse()
+        # A walk over all nodes takes as long as the parser: only where something is hidden.
+        for node in tree.find_all((nodes.TemplateData, nodes.Const)) if blanks else ():
             _restore(node, blanks)
         return tree
 
     try:
-        tree = _parse(parse)
+        tree = _parse(text, parse)
     except TemplateError as error:
         error.hint = error.hint or _LITERAL_HINT
         raise
@@ -57,7 +64,7 @@ def parse_template(text: str) -> Program:
 @lru_cache(maxsize=512)
 def parse_expression(text: str) -> Program:
     """The checked tree of one expression, with or without braces around it."""
-    _check_length(text)
+    check_length(text)
     stripped = text.strip()
     if not stripped:
         raise TemplateError("the expression is empty")
@@ -71,7 +78,7 @@ def parse_expression(text: str) -> Program:
 
     if not (stripped.startswith("{{") and stripped.endswith("}}")):
         try:
-            tree = _parse(parse)
+            tree = _parse(text, parse)
         except TemplateError as error:
             if "{{" in text:
                 error.hint = "write one expression, without braces"
@@ -79,13 +86,14 @@ def parse_expression(text: str) -> Program:
                 error.hint = "`==` compares"
             raise
         return _checked((nodes.Output([tree], lineno=1),), expression=True)
-    body = _parse(lambda: Parser(ENVIRONMENT, stripped).parse()).body
+    body = _parse(text, lambda: Parser(ENVIRONMENT, stripped).parse()).body
     if len(body) != 1 or not isinstance(body[0], nodes.Output) or len(body[0].nodes) != 1:
         raise TemplateError("expected one expression", hint="write the whole expression without braces")
     return _checked(tuple(body), expression=True)
 
 
-def _check_length(text: str) -> None:
+def check_length(text: str) -> None:
+    """Refuse a template that is too long."""
     if len(text) > MAX_SOURCE or len(text.encode(errors="replace")) > MAX_SOURCE:
         raise TemplateError(f"the template is over {MAX_SOURCE // 1024} KiB", hint="put long text into a file")
 
@@ -95,6 +103,8 @@ def hidden_text(text: str) -> str:
 
     It makes a newline of a carriage return, and a comment of the `${#name}` of a shell. Spare blanks stand for them.
     """
+    if "\r" not in text and "${#" not in text:
+        return text
     blanks = _blanks(text)
     return text.replace("\r", blanks[0]).replace("${#", "${" + blanks[1] + "#") if blanks else text
 
@@ -105,18 +115,23 @@ def _blanks(text: str) -> list[str]:
 
 
 def _restore(node: nodes.Node, blanks: list[str]) -> None:
-    if not blanks:
-        return
     if isinstance(node, nodes.TemplateData):
         node.data = node.data.replace(blanks[0], "\r").replace(blanks[1], "")
     elif isinstance(node, nodes.Const) and isinstance(node.value, str):
         node.value = node.value.replace(blanks[0], "\r").replace(blanks[1], "")
 
 
-def _parse(parse: Callable[[], Tree]) -> Tree:
+@contextmanager
+def _silence() -> Iterator[None]:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
+
+
+def _parse(text: str, parse: Callable[[], Tree]) -> Tree:
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # an unknown escape in a literal is kept as it is written
+        # An unknown escape in a literal is kept as it is written. To keep Python from warning takes as long as a short template.
+        with _silence() if "\\" in text else nullcontext():
             return parse()
     except jinja2.TemplateSyntaxError as error:
         message = (error.message or "syntax error").rstrip(".")
@@ -133,7 +148,7 @@ def _checked(body: tuple[nodes.Node, ...], *, expression: bool) -> Program:
         check.statements(body)
     except RefusedError as error:
         raise TemplateError(error.message, check.line, hint=error.hint) from None
-    return Program(body, _single(body), tuple(check.references), frozenset(check.functions))
+    return Program(body, _single(body), tuple(check.references), frozenset(check.functions), check.nodes)
 
 
 def _single(body: tuple[nodes.Node, ...]) -> nodes.Expr | None:

@@ -289,8 +289,8 @@ def test_references_are_uses_of_the_context() -> None:
         Reference(("i", "q"), 2, raw=True),
     )
     assert check("{% set v = vars.a %}{{ v }}{{ y['a'][0] | default(z) }}") == (
-        Reference(("vars", "a"), 1),
-        Reference(("y", "a", "0"), 1),
+        Reference(("vars", "a"), 1, sure=False),
+        Reference(("y", "a", "0"), 1, sure=False),
         Reference(("z",), 1),
     )
     assert check("steps.build.outputs.version == '1'", expression=True) == (

@@ -1,12 +1,15 @@
 """Instances: the cells of a matrix, their names, and how a step of several goes through a run."""
 
+from itertools import product
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from playbook import Playbook, plan, step
 
 from dagnats.core.events import CancelledBy, CancelRequested, StepExpanded
-from dagnats.core.fanout import cells, count, labels, together
+from dagnats.core.fanout import COUNTED_MAX, cells, count, labels, repeated, size, together
 from dagnats.core.pipeline import FanOut
 from dagnats.core.state import IllegalEventError, Status, fold
 from dagnats.core.text import token
@@ -31,6 +34,49 @@ def test_cells_of_a_matrix(include: list[Any], exclude: list[Any], expected: lis
     made = cells(FanOut(axes=AXES, include=tuple(include), exclude=tuple(exclude)))
     assert [" ".join(map(str, cell.values())) for cell in made] == expected
     assert len(made) <= count(FanOut(axes=AXES, include=tuple(include)))
+
+
+VALUES = st.sampled_from([0, 1, True, False, 1.0, "a", [1], [True], {"k": 1}, None])
+ENTRIES = st.lists(st.dictionaries(st.sampled_from("abcd"), VALUES, max_size=3), max_size=4)
+
+
+def agree(cell: dict[str, Any], entry: dict[str, Any]) -> bool:
+    return all(
+        isinstance(cell[name], bool) is isinstance(value, bool) and cell[name] == value
+        for name, value in entry.items()
+        if name in cell
+    )
+
+
+@given(st.dictionaries(st.sampled_from("abc"), st.lists(VALUES, max_size=4), max_size=3), ENTRIES, ENTRIES)
+def test_cells_are_those_of_comparing_each_with_each(
+    axes: dict[str, list[Any]], include: list[dict[str, Any]], exclude: list[dict[str, Any]]
+):
+    grid = [dict(zip(axes, values, strict=True)) for values in product(*axes.values())] if axes else []
+    kept = [
+        cell for cell in grid if not any(each and each.keys() <= cell.keys() and agree(cell, each) for each in exclude)
+    ]
+    expected = [dict(cell) for cell in kept]
+    for entry in include:
+        for place, cell in enumerate(kept):
+            if agree(cell, entry):
+                expected[place] |= entry
+    expected += [entry for entry in include if not any(agree(cell, entry) for cell in kept)]
+    fan_out = FanOut({name: tuple(values) for name, values in axes.items()}, tuple(include), tuple(exclude))
+    assert cells(fan_out) == expected
+    assert sum(map(len, expected)) <= size(fan_out)
+    assert len(expected) <= count(fan_out)
+
+
+def test_cells_are_counted_up_to_a_bound():
+    axes = {f"a{place}": tuple(range(10)) for place in range(5000)}
+    assert count(FanOut(axes)) == COUNTED_MAX
+    assert count(FanOut({**axes, "none": ()}, include=({"a0": 1},))) == 1
+
+
+def test_repeated_values():
+    assert repeated([1, True, "1", [1], {"a": 1}, {"a": 2}]) is None
+    assert repeated([{"a": [1], "b": 2}, 0, {"b": 2, "a": [1]}]) == 2
 
 
 def test_true_is_not_one():
