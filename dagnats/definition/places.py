@@ -6,6 +6,7 @@ from functools import lru_cache
 
 from dagnats.definition.tree import Node
 
+MAX_NAMES = 8  # of a path; they are enough to find it
 Starts = list[tuple[int, Node]]
 Position = tuple[int, int, int]
 
@@ -61,6 +62,6 @@ class Places:
 def needle_of(path: tuple[str, ...]) -> re.Pattern[str]:
     """What a reference looks like where it is written."""
     pattern = rf"(?<![\w.]){re.escape(path[0])}\b"
-    for name in path[1:]:
+    for name in path[1:MAX_NAMES]:
         pattern += rf"""\s*(?:\.\s*|\[\s*["']){re.escape(name)}\b"""
     return re.compile(pattern)

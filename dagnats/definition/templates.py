@@ -21,6 +21,7 @@ FOREIGN_BRACES = "${{"
 FOREIGN_START = re.compile(re.escape(FOREIGN_BRACES))
 # Measured: 7 µs a node, which nobody writes so many of by hand, and 3 s for what a file could hold.
 MAX_PARTS = 160_000
+PARTS_OF_START = 4  # as long takes it to begin with a template that is no plain mention
 # An alias, or a value of `defaults`, counts in every step where it stands.
 MAX_MENTIONS = 200_000
 
@@ -197,13 +198,18 @@ class TemplateCheck:
             elif not self._judge(mention, starts, scope, text if expression else ""):
                 checked.good = False
         if "secrets" in scope.roots and any(mention.path[0] == "secrets" for mention in found):
-            errors = self._templates.check_secrets(text)
-            # They are looked for in the whole tree once more.
-            self._spend(self._templates.nodes(text) + 4 * len(errors), starts)
-            for error in errors:
-                checked.good = False
-                self._report(error, starts)
+            self._secrets(text, starts, checked)
         return found
+
+    def _secrets(self, text: str, starts: Starts, checked: Checked) -> None:
+        if self._parts > MAX_PARTS:
+            return
+        errors = self._templates.check_secrets(text)
+        # They were looked for in the whole tree once more.
+        self._spend(self._templates.nodes(text) + (4 * len(errors) + len(text) // 2 if errors else 0), starts)
+        for error in errors:
+            checked.good = False
+            self._report(error, starts)
 
     def _syntax(self, error: Any, text: str, starts: Starts, *, expression: bool) -> None:
         foreign = foreign_parts(text, expression=expression) if not self._problems.are_full else []
@@ -251,7 +257,8 @@ class TemplateCheck:
         try:
             found = self._templates.check(text, expression=expression)
             self._parsed[key] = dict.fromkeys(found)
-            self._spend(self._templates.nodes(text, expression=expression), starts)
+            nodes = self._templates.nodes(text, expression=expression)
+            self._spend(nodes + PARTS_OF_START if nodes else 0, starts)
         except self._templates.TemplateError as error:
             self._parsed[key] = error
             self._spend(4 + len(text) // 2, starts)

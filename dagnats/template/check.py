@@ -213,6 +213,7 @@ class Check:
 
     def _path(self, node: nodes.Node) -> None:
         root, keys = root_of(node)
+        self.nodes += len(keys)
         for key in keys:
             if isinstance(key, nodes.Node) and not isinstance(key, nodes.Const):
                 self.expression(key)

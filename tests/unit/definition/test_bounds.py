@@ -54,7 +54,7 @@ def test_templates_of_too_many_parts(monkeypatch):
     monkeypatch.setattr(templates, "MAX_PARTS", 20)
     step = "- {run: x, if: '1 + 1 == %d'}\n"
     (found,) = messages("name: x\nsteps:\n" + "".join(step % number for number in range(10)))
-    assert found == (5, 16, "the templates of this file have more than 20 parts; what follows was not checked")
+    assert found == (4, 16, "the templates of this file have more than 20 parts; what follows was not checked")
 
 
 def test_plain_mentions_have_no_parts(monkeypatch):
