@@ -17,8 +17,8 @@ import random
 import time
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from typing import Protocol
+from dataclasses import replace
+from typing import NamedTuple, Protocol
 
 from dagnats.bus.journal import Journal
 from dagnats.bus.link import Link
@@ -50,16 +50,14 @@ class Witness(Protocol):
         """Take the events of one commit."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Commit:
+class _Commit(NamedTuple):
     """Events that become true together, and who is answered then, with what."""
 
     events: Sequence[AnyEvent]
     answers: Sequence[tuple[Told, str]] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class _Claim:
+class _Claim(NamedTuple):
     """An attempt was let start."""
 
     started: Started

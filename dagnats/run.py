@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 from dagnats import rundir
 from dagnats.bus.server import Server
 from dagnats.definition import load
-from dagnats.definition.dotenv import read_dotenv
 from dagnats.definition.params import resolve
 from dagnats.definition.problems import Problems, quoted
 from dagnats.definition.project import project_root
@@ -41,7 +40,7 @@ def run(request: Request) -> int:
     refuse_unset(plan, os.environ)
     params = resolve(plan.params, request.params, request.param_files, os.environ)
     workspace = project_root(request.file)
-    variables = read_dotenv(plan.dotenv, workspace)
+    variables = _dotenv(plan, workspace)
     vault = _secrets(request, plan, workspace, params)
     # What the files hold goes to processes and nowhere else: no event and no task has it.
     guardian = Guardian.start({**_inherited(os.environ), **variables})
@@ -58,6 +57,14 @@ def run(request: Request) -> int:
     finally:
         directory.close()
     return exit_code(state, request.exit_code_from)
+
+
+def _dotenv(plan: "Pipeline", workspace: "Path") -> dict[str, str]:
+    if not plan.dotenv:
+        return {}
+    from dagnats.definition.dotenv import read_dotenv  # noqa: PLC0415 - measured: few runs need it
+
+    return read_dotenv(plan.dotenv, workspace)
 
 
 def _inherited(environ: "Mapping[str, str]") -> dict[str, str]:

@@ -5,17 +5,19 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from dagnats.core.pipeline import JSON, Pipeline
 from dagnats.definition import InvalidPipelineError, load, load_mapping, step_ids, summary
 from dagnats.definition import params as parameters
-from dagnats.definition.known import Known, known_values
 from dagnats.definition.project import project_root
 from dagnats.definition.select import Selection, select
 from dagnats.errors import DagnatsError, UsageError
+
+if TYPE_CHECKING:
+    from dagnats.definition.known import Known
 
 DEFAULT_FILES = ("dagnats.yaml", "pipeline.yaml")
 STDIN = "<stdin>"
@@ -48,11 +50,13 @@ class Selected:
     """A plan as a run would begin with it, and all that is known by then."""
 
     plan: Pipeline
-    known: Known
+    known: "Known"
 
 
 def selected(file: str | None, params: Sequence[str], params_file: str | None, selection: Selection) -> Selected:
     """Read, check and select, as `run` does before it starts anything."""
+    from dagnats.definition.known import known_values  # noqa: PLC0415 - measured: a run does without
+
     name, text = read_pipeline(file)
     given, from_file = read_assignments(params, params_file)
     plan = select(load(name, text), selection)

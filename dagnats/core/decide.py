@@ -4,8 +4,7 @@
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from dagnats.core.events import (
     AnyEvent,
@@ -173,8 +172,11 @@ def retry_delay_s(retry: Retry, attempt: int, jitter: float) -> float:
     return delay_s * (0.5 + jitter / 2) if retry.jitter else delay_s
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Started:
+NOTHING: Mapping[str, JSON] = {}  # nobody writes into a report
+
+
+# Reports are tuples with names: as records of their own kind they would take a hundredth of a short run to be defined.
+class Started(NamedTuple):
     """A worker claims an attempt."""
 
     step: str
@@ -182,20 +184,18 @@ class Started:
     worker: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Succeeded:
+class Succeeded(NamedTuple):
     """A worker says that an attempt ended well."""
 
     step: str
     attempt: int
     worker: str
-    outputs: Mapping[str, JSON] = field(default_factory=dict)
+    outputs: Mapping[str, JSON] = NOTHING
     output_bytes: int = 0
     dropped_bytes: int = 0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Failed:
+class Failed(NamedTuple):
     """A worker, or the engine while it makes the task, says that an attempt failed."""
 
     step: str
@@ -204,13 +204,12 @@ class Failed:
     reason: Reason
     message: str
     exit_code: int | None = None
-    outputs: Mapping[str, JSON] = field(default_factory=dict)
+    outputs: Mapping[str, JSON] = NOTHING
     output_bytes: int = 0
     dropped_bytes: int = 0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Stopped:
+class Stopped(NamedTuple):
     """A worker says that it stopped an attempt because the engine told it to."""
 
     step: str
