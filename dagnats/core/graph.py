@@ -28,14 +28,18 @@ def graph_of(steps: Sequence[Step]) -> Graph:
 
 
 def topological(graph: Graph) -> list[str]:
-    """Order the steps so that each comes after its needs; steps that are ready together keep the order of the file."""
+    """Order the steps as the file does, wherever that puts each after its needs; a step that is in a cycle or behind one is left out."""
+    ids = list(graph.needs)
+    place = {id_: index for index, id_ in enumerate(ids)}
     open_needs = {id_: len(needs) for id_, needs in graph.needs.items()}
-    order = [id_ for id_, count in open_needs.items() if count == 0]
-    for id_ in order:
-        for dependent in graph.dependents[id_]:
+    ready = [place[id_] for id_, count in open_needs.items() if count == 0]  # in order, and so a heap
+    order: list[str] = []
+    while ready:
+        order.append(ids[heappop(ready)])
+        for dependent in graph.dependents[order[-1]]:
             open_needs[dependent] -= 1
             if open_needs[dependent] == 0:
-                order.append(dependent)
+                heappush(ready, place[dependent])
     return order
 
 
@@ -64,19 +68,3 @@ def levels(graph: Graph) -> dict[str, int]:
     for id_ in topological(graph):
         found[id_] = 1 + max((found[need] for need in graph.needs[id_]), default=0)
     return found
-
-
-def reading_order(graph: Graph) -> list[str]:
-    """Order the steps as the file does, wherever that puts each after its needs."""
-    place = {id_: index for index, id_ in enumerate(graph.needs)}
-    ids = list(graph.needs)
-    open_needs = {id_: len(needs) for id_, needs in graph.needs.items()}
-    ready = [place[id_] for id_, count in open_needs.items() if count == 0]
-    order: list[str] = []
-    while ready:
-        order.append(ids[heappop(ready)])
-        for dependent in graph.dependents[order[-1]]:
-            open_needs[dependent] -= 1
-            if open_needs[dependent] == 0:
-                heappush(ready, place[dependent])
-    return order

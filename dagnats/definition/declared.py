@@ -4,7 +4,6 @@ from dataclasses import replace
 from typing import Any
 
 from dagnats.core.pipeline import Param, ParamType
-from dagnats.core.text import has_template
 from dagnats.definition import values
 from dagnats.definition.once import Once
 from dagnats.definition.params import check_value
@@ -108,12 +107,8 @@ def _pattern(name: str, kind: str, node: Node, work: _Work, problems: Problems) 
     return pattern if may_match else None
 
 
-def _is_template(node: Node) -> bool:
-    return isinstance(node.value, str) and has_template(node.value)
-
-
 def _check_default(name: str, param: Param, default: Node, work: _Work, problems: Problems) -> None:
-    if work.once(_is_template, default):
+    if work.once(values.holds_template, default):
         problems.add(
             default,
             f"the default of param {quoted(name)} may hold no template",

@@ -4,7 +4,6 @@ from collections.abc import Mapping
 
 from dagnats.core.fanout import CELL_VALUES_MAX, COUNTED_MAX, INSTANCES_MAX, count, repeated, size
 from dagnats.core.pipeline import FanOut
-from dagnats.core.text import has_template
 from dagnats.definition import values
 from dagnats.definition.needs import Draft
 from dagnats.definition.once import Once
@@ -149,15 +148,11 @@ def _cell(entry: Node, once: Once, problems: Problems) -> dict[str, object]:
     return {name: _fixed(value, once, problems) for name, value in entry.fields().items()}
 
 
-def _is_template(node: Node) -> bool:
-    return isinstance(node.value, str) and has_template(node.value)
-
-
 def _fixed(node: Node, once: Once, problems: Problems) -> object:
     """A value of a matrix. Numbers keep the form in which they are written where that tells more: `3.10` is not 3.1."""
     pending = [node]
     for part in pending:
-        if once(_is_template, part):
+        if once(values.holds_template, part):
             hint = "use `foreach` for a list that is known when the step starts"
             problems.add(part, "the values of a matrix may hold no template", hint)
         pending += [*part.items(), *part.fields().values()]

@@ -3,7 +3,6 @@
 In scripts (`run`, `sh`) templates stay, because a value never becomes code: what they refer to is in the document's own `params` and `vars`.
 """
 
-import posixpath
 from collections.abc import Mapping, Sequence
 
 from dagnats.core.decide import EvaluationError
@@ -13,7 +12,7 @@ from dagnats.definition.defaults import MAKING
 from dagnats.definition.known import Known, LaterError, verdict
 from dagnats.definition.scalars import MAX_INTEGER
 from dagnats.definition.tree import Node
-from dagnats.definition.values import as_text
+from dagnats.definition.values import as_text, leaves_project
 
 FIRST = ("id", "name", "needs", "if")
 MAX_NAME = 200
@@ -130,8 +129,7 @@ def _name(node: Node, known: Known) -> str:
 
 def _directory(node: Node, known: Known) -> str:
     text = _text(node, known)
-    leaves = posixpath.normpath(text).split("/")[0] == ".." if text else True
-    return str(node.value) if leaves else text
+    return text if text and not leaves_project(text) else str(node.value)
 
 
 def _text(node: Node, known: Known) -> str:

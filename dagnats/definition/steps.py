@@ -1,6 +1,5 @@
 """Drafts -> steps of the plan: what `defaults` gives, then what the step says."""
 
-import posixpath
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -151,7 +150,7 @@ class Steps:
         path = values.text(node)
         if path is None:
             return None
-        if not has_template(path) and posixpath.normpath(path).split("/")[0] == "..":
+        if not has_template(path) and values.leaves_project(path):
             self._problems.add(
                 node, f"`working_dir` {quoted(path)} leaves the project", "write an absolute path if that is meant"
             )

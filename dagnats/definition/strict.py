@@ -6,7 +6,6 @@ from itertools import pairwise
 from typing import Any
 
 from dagnats.core.pipeline import Param
-from dagnats.core.text import has_template
 from dagnats.definition.needs import Ancestry, Draft
 from dagnats.definition.once import Once
 from dagnats.definition.places import Starts
@@ -14,6 +13,7 @@ from dagnats.definition.problems import Problems, quoted
 from dagnats.definition.scopes import Names, Scope
 from dagnats.definition.templates import TemplateCheck
 from dagnats.definition.tree import Node
+from dagnats.definition.values import holds_template
 
 PROGRAMS = {
     **dict.fromkeys(("sh", "bash", "dash", "zsh", "ksh", "python", "python3"), "c"),
@@ -90,7 +90,7 @@ class Strict:
         found: dict[Path, None] = {}
         for part in pending:
             pending += [*part.items(), *part.fields().values()]
-            if isinstance(part.value, str) and has_template(part.value):
+            if holds_template(part):
                 found |= dict.fromkeys(self._once(self._paths, part))
         return list(found)
 

@@ -40,6 +40,11 @@ def text(node: Node | None) -> str | None:
     return node.value if node is not None and isinstance(node.value, str) else None
 
 
+def holds_template(node: Node) -> bool:
+    """Whether a text is made of others."""
+    return isinstance(node.value, str) and has_template(node.value)
+
+
 def flag(node: Node | None) -> bool:
     """True or false; false if it is not there."""
     return node is not None and node.value is True
@@ -112,12 +117,13 @@ def _wrong_source(source: Node) -> tuple[str, str] | None:
     scheme, _, rest = source.value.partition("://")
     if TEMPLATE.search(rest):
         return "the source of secret {} may hold no template", "it is used as written"
-    if scheme == "file" and _leaves(rest):
+    if scheme == "file" and leaves_project(rest):
         return "the file of secret {} lies outside of the project", "write an absolute path if that is meant"
     return None
 
 
-def _leaves(path: str) -> bool:
+def leaves_project(path: str) -> bool:
+    """Whether a path that is relative to the project's root leads out of it, links aside."""
     return posixpath.normpath(path).split("/")[0] == ".."
 
 
@@ -130,7 +136,7 @@ def env_files(node: Node | None, problems: Problems) -> tuple[EnvFile, ...]:
         path = text(place)
         if place is None or path is None:
             continue
-        if once(_holds_template, place):
+        if once(holds_template, place):
             problems.add(place, "the path of a dotenv file may hold no template", "it is read before there are values")
         elif once(_is_elsewhere, place):
             hint = "write a path relative to the project's root"
@@ -139,12 +145,8 @@ def env_files(node: Node | None, problems: Problems) -> tuple[EnvFile, ...]:
     return tuple(files)
 
 
-def _holds_template(place: Node) -> bool:
-    return has_template(place.value)
-
-
 def _is_elsewhere(place: Node) -> bool:
-    return posixpath.isabs(place.value) or _leaves(place.value)
+    return posixpath.isabs(place.value) or leaves_project(place.value)
 
 
 def retry(node: Node | None, problems: Problems) -> Retry:

@@ -7,7 +7,7 @@ horizontal line; a lane that it does not need is crossed without a joint. Lanes 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from dagnats.core.graph import Graph, graph_of, reading_order
+from dagnats.core.graph import Graph, graph_of, topological
 from dagnats.core.pipeline import Step
 
 MANY_LANES = 6  # from here on lanes that lead to the same steps are joined, so that a wide graph stays narrow
@@ -19,7 +19,7 @@ _ASCII = str.maketrans({"●": "*", "│": "|", "─": "-", "├": "+", "┤": "
 def drawn(steps: Sequence[Step], labels: Mapping[str, str], *, unicode: bool) -> Iterator[str]:
     """Draw the steps of one list, with a label each."""
     drawing = _Drawing(graph_of(steps))
-    for id_ in reading_order(drawing.graph):
+    for id_ in topological(drawing.graph):
         drawing.add(id_)
     width = max((len(row.cells) for row in drawing.rows), default=0)
     for row in drawing.rows:

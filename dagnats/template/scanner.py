@@ -1,5 +1,6 @@
 """What the scanners for the quotes of shells share: one pass over a script, a stack of what is open, and the first doubt ends it."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 
 from dagnats.template.errors import TemplateError
@@ -9,7 +10,7 @@ CODE, DOUBLE, SINGLE, COMMENT = "code", "double", "single", "comment"
 DOLLAR = ("a `$` before an interpolation is not part of it", "write {{ x }}, not ${{ x }}")
 
 
-class Scanner:
+class Scanner(ABC):
     """One pass over a script. `_modes` is what is open, the innermost last."""
 
     def __init__(self, script: Script) -> None:
@@ -35,9 +36,9 @@ class Scanner:
                 steps[self._modes[-1]](character)
         return self._findings.problems
 
+    @abstractmethod
     def _steps(self) -> Mapping[str, Callable[[str], None]]:
         """What a character means in each mode."""
-        raise NotImplementedError
 
     def _is_between(self) -> bool:
         """Whether a branch may begin or end here; a language knows more that may be open than the modes."""
