@@ -32,9 +32,11 @@ WORDS = {
     "null": "nothing",
 }
 NO_TEMPLATE = "templates may stand in `name`, `env`, `run`, `command`, `working_dir`, `vars` and `outputs`, and `if` is an expression"
+WRITTEN_OUTPUT = 'a step declares its output here, `name: {}`, and writes it: `echo "name=…" >> "$DAGNATS_OUTPUT"`'
 YES_NO = {"yes": "true", "on": "true", "y": "true", "no": "false", "off": "false", "n": "false"}
 KEY_HINTS = {
     "steps": "each step begins with `- `",
+    "on_failure": "it holds steps, each of which begins with `- `; to go on after a failure, write `allow_failure: true`",
     "if": "write an expression, or `true` or `false`",
     "allow_failure": "write `true`, or `{exit_codes: [1]}` for the exit codes with which it may fail",
 }
@@ -134,9 +136,8 @@ class _Checker:
             known = properties.get(key)
             if known is None and any(_pattern(pattern).search(key) for pattern in part.get("patternProperties", ())):
                 continue
-            if names is not None and not _pattern(names["pattern"]).search(key):
-                message = f"the name {quoted(key)} {names['patternErrorMessage']}"
-                self.problems.add(node.keys[key], f"{label(path)}: {message}")
+            if names is not None and self._is_misspelt(node, key, part, path):
+                continue
             if known is None and rest is False:
                 hints += self._unknown(node, key, part, path)
             elif known is not None or rest is not True:
@@ -153,6 +154,16 @@ class _Checker:
                 self.problems.add(node, f"{quoted(key)} is missing{place}", _example(key, properties))
         if "oneOf" in part:
             self._one_of(node, [branch["required"][0] for branch in part["oneOf"]], hints, path)
+
+    def _is_misspelt(self, node: Node, key: str, part: dict[str, Any], path: Path) -> bool:
+        """Check a name of the author's own; true if it is a key of ours that is spelt another way."""
+        names, meant = part["propertyNames"], key.replace("-", "_")
+        if _pattern(names["pattern"]).search(key):
+            return False
+        is_ours = meant in part.get("properties", ())
+        message = f"{label(path)}: the name {quoted(key)} {names['patternErrorMessage']}"
+        self.problems.add(node.keys[key], message, f"did you mean {quoted(meant)}?" if is_ours else "")
+        return is_ours
 
     def _one_of(self, node: Node, keys: list[str], hints: str, path: Path) -> None:
         present = [key for key in keys if key in node.value]
@@ -239,7 +250,7 @@ class _Checker:
             self.problems.count()  # nobody would read what it says
             return
         if isinstance(node.value, str) and "{{" in node.value[:MAX_SEARCHED]:
-            hint = NO_TEMPLATE
+            hint = WRITTEN_OUTPUT if len(path) > 2 and path[-2][1] == "outputs" else NO_TEMPLATE
         self.problems.add(node, f"{label(path)} {message}", hint)
 
 

@@ -24,6 +24,7 @@ class Foreign(NamedTuple):
 
 
 RULES: tuple[tuple[str, str, str], ...] = (
+    (r"(?:^|(?<=[\s(]))\.([A-Za-z]\w*)", "`{piece}` is of a Go template", "write `{{{{ vars.{name} }}}}`, or `{{% raw %}}…{{% endraw %}}` around braces for another program"),
     (r"&&", "`&&` is no operator here", "write `and`"),
     (r"\|\|", "`||` is no operator here", "write `or`"),
     (r"[=!]==", "`{piece}` is no operator here", "write `==` or `!=`"),

@@ -131,7 +131,7 @@ def _check_cells(node: Node, made: FanOut, problems: Problems) -> None:
         twice = repeated(given)
         if twice is not None:
             value = quoted(given[twice])
-            problems.add(node.fields()[axis], f"the axis {quoted(axis)} has the value {value} twice")
+            problems.add(node.fields()[axis].items()[twice], f"the axis {quoted(axis)} has the value {value} twice")
     held = size(made)
     if held > CELL_VALUES_MAX:
         message = f"the cells of `matrix` have {held:,} values together; at most {CELL_VALUES_MAX:,} are allowed"

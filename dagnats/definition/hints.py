@@ -2,7 +2,7 @@
 
 import re
 
-from dagnats.definition.problems import printable
+from dagnats.definition.problems import printable, quoted
 from dagnats.definition.tree import Node
 
 SHELL_WORDS = r"[A-Za-z][\w.-]*(?: [\w./+-]+)+"
@@ -36,8 +36,7 @@ def shape_hint(node: Node, keys: list[str | int]) -> str:
     """What to write where a value is a list, a mapping or a text and should be another of these; `keys` lead to it."""
     last = keys[-1] if keys else ""
     if isinstance(last, int) and keys[-2:-1] and keys[-2] in ("steps", "finally", "on_failure"):
-        text = f"`- run: {printable(node.value[:60])}`" if isinstance(node.value, str) else ""
-        return f"write {text}" if text else MAPPING_HINTS["step"]
+        return _step_hint(node, str(keys[-2]))
     if last == "needs" and isinstance(node.value, str) and (hint := text_hint(node.value, "step id")):
         return "write the ids in a list" + hint.replace("did you mean `", ": `[").replace("`?", "]`")
     if isinstance(node.value, dict):
@@ -49,11 +48,21 @@ def shape_hint(node: Node, keys: list[str | int]) -> str:
     return ""
 
 
+def _step_hint(node: Node, key: str) -> str:
+    if not isinstance(node.value, str):
+        return MAPPING_HINTS["step"]
+    if key == "on_failure" and " " not in node.value:
+        return f"it holds steps, not their ids: move the step {quoted(node.value)} here"
+    return f"write `- run: {printable(node.value[:60])}`"
+
+
 def element_hint(text: str, keys: list[str | int]) -> str:
     """What else may stand in a list of words, where another branch of the schema allows numbers."""
     if keys[-2:-1] != ["on"]:
         return ""
-    return "remove the quotes" if text.isdecimal() else "besides these, exit codes are allowed: numbers from 1 to 255"
+    if text.isdecimal():
+        return "remove the quotes"
+    return "besides these, exit codes are allowed: numbers from 1 to 255; without `on`, every failure is tried again"
 
 
 def text_hint(text: str, title: str) -> str:

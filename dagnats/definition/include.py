@@ -142,7 +142,7 @@ class _Join:
         if not Path(real).is_relative_to(self._root):
             self._problems.add(
                 place,
-                f"{quoted(file)} is not of this project",
+                f"{quoted(file)} is outside of this project",
                 "a pipeline includes what is in its repository, or else in its own directory",
             )
         elif real in chain:

@@ -52,7 +52,7 @@ def _note_given(step: Node, taken: dict[str, Node], problems: Problems) -> None:
     if node is None or name is None or not ID.fullmatch(name):
         return
     if name in taken:
-        first = taken[name]
+        first = taken[name].get("id") or taken[name]
         message = f"the id {quoted(name)} is used twice"
         problems.add(node, message, f"the first is at {problems.where(first, node)}")
     else:

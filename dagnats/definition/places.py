@@ -63,5 +63,5 @@ def needle_of(path: tuple[str, ...]) -> re.Pattern[str]:
     """What a reference looks like where it is written."""
     pattern = rf"(?<![\w.]){re.escape(path[0])}\b"
     for name in path[1:MAX_NAMES]:
-        pattern += rf"""\s*(?:\.\s*|\[\s*["']){re.escape(name)}\b"""
+        pattern += rf"""\s*(?:\.\s*|\[\s*["']?){re.escape(name)}(?!\w)(?:["']?\s*\])?"""
     return re.compile(pattern)

@@ -4,9 +4,11 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from itertools import chain
 
+from dagnats.core.events import Outcome
+from dagnats.core.status import TERMINAL
 from dagnats.definition.needs import Ancestry, Draft
 from dagnats.definition.problems import Problems, listed, quoted
-from dagnats.definition.words import explain_field, explain_root, suggest
+from dagnats.definition.words import STATUS_WORDS, explain_field, explain_root, suggest
 
 ROOTS = ("params", "vars", "env", "git", "pipeline", "run", "steps")
 ELSEWHERE = {
@@ -64,7 +66,7 @@ class Finding:
 def _elsewhere(root: str, scope: Scope) -> "Finding | None":
     """What is known, but not here."""
     if root == "secrets":
-        hint = 'give it to a step: `env: {NAME: "{{ secrets.NAME }}"}`'
+        hint = 'give it to a step, `env: {NAME: "{{ secrets.NAME }}"}`, and use `$NAME` in its `run`'
         return Finding(f"{SECRETS_PLACE}, not in {scope.place}" if scope.step is None else SECRETS_PLACE, hint)
     if root in ELSEWHERE:
         return Finding(f"{quoted(root)} is not known in {scope.place}", ELSEWHERE[root])
@@ -121,6 +123,28 @@ class Names:
             "secrets": self._secrets,
         }
         return rules[root](path, scope)
+
+    def compare(self, path: tuple[str, ...], text: str) -> Finding | None:
+        """Say why a reference is never equal to a text, if that is so whatever happens."""
+        match path:
+            case ("steps", _, "status") | ("steps", _, "cells", _, "status"):
+                return self._never("status", text, sorted(TERMINAL))
+            case ("run", "outcome"):
+                return self._never("outcome", text, sorted(Outcome))
+            case ("params", name):
+                kind = getattr(self.params.get(name), "type", "")
+                hints = {"boolean": f"write {quoted(f'params.{name}')} or {quoted(f'not params.{name}')}"}
+                hints |= dict.fromkeys(("integer", "number"), "compare it with a number, without quotes")
+                if kind in hints:
+                    return Finding(f"param {quoted(name)} is of type {kind}, and never a text", hints[kind])
+        return None
+
+    def _never(self, what: str, text: str, known: Collection[str]) -> Finding | None:
+        if text in known:
+            return None
+        meant = STATUS_WORDS.get(text.lower())
+        hint = f"did you mean {quoted(meant)}?" if meant else suggest(text, known, self.problems)
+        return Finding(f"no {what} is {quoted(text)}", hint or f"it is one of {', '.join(known)}")
 
     def _unknown_root(self, path: tuple[str, ...], scope: Scope) -> Finding:
         root = path[0]
@@ -209,7 +233,7 @@ class Names:
         one = self.main.get(name) or self.last[name]
         if not ({"matrix", "foreach"} & one.node.fields().keys()):
             return self._field(f"steps.{name}", rest, STEP_FIELDS)
-        if len(rest) > 1 and rest[0] == "outputs":
+        if len(rest) > 1 and rest[0] == "outputs" and not rest[1].isdecimal():
             hint = f"write `steps.{name}.outputs[0].{rest[1]}`, or `steps.{name}.cells['…'].outputs.{rest[1]}`"
             return Finding(f"{quoted(f'steps.{name}.outputs')} is a list, as {quoted(name)} runs several times", hint)
         return self._field(f"steps.{name}", rest, (*STEP_FIELDS, "cells"))

@@ -26,11 +26,12 @@ SPECIAL = {
     "`": ("a value may not begin with a backtick", "put it in quotes"),
     "%": ("a value may not begin with `%`", "put it in quotes"),
 }
+SECOND_COLON = "a second `:` in this value"
 UNALIGNED = "check the indentation of this line and of those above it"
 RULES = (
     Rule(
         "mapping values are not allowed",
-        "a second `:` in this value",
+        SECOND_COLON,
         "put text that holds `: ` in quotes, or check the indentation",
     ),
     Rule(
@@ -138,7 +139,8 @@ def _rule(problem: str, context: str) -> Rule:
 
 def _hint(rule: Rule, *texts: str) -> str:
     for text in texts:
-        if TEMPLATE_VALUE.search(text[:10_000]):
+        # `Accept: {{ x }}` within a value is no value that begins with a template
+        if rule.message is not SECOND_COLON and TEMPLATE_VALUE.search(text[:10_000]):
             return "a value that begins with `{{` must be in quotes"
         if rule.hint is UNALIGNED and QUOTED_REST.search(text[:10_000]):
             return "text that goes on after a closing quote must be quoted as a whole"

@@ -234,6 +234,8 @@ class TemplateCheck:
         if not self.may_look_at(1, part_at(starts, mention.line)[1]):
             return False
         finding = self._names.judge(mention.path, scope)
+        if finding is None and mention.beside is not None:
+            finding = self._names.compare(mention.path, mention.beside)
         if finding is not None:
             self._wrong(finding, mention, starts, expression)
         return finding is None

@@ -22,14 +22,21 @@ def refuse_unset(plan: Pipeline, environ: Collection[str]) -> None:
         if _always_runs(step) and step.id not in plan.left_out
     ]
     problems = [
-        f"{printable(plan.file)}: {quoted(f'env.{name}')} is not set, and {place} uses it; "
-        f"set {name}, or write `env.{name} | default('')`"
+        f"{printable(plan.file)}: {quoted(f'env.{name}')} is not set, and {place} uses it; " + _advice(plan, name)
         for place, parts in texts
         for name in dict.fromkeys(_needed(parts))
         if name not in environ
     ]
     if problems:
         raise UsageError("\n".join(problems))
+
+
+def _advice(plan: Pipeline, name: str) -> str:
+    """What to do: one who gives the variable a value in the file is likely to mean that one."""
+    given = [step.env.get(name) for step in (*plan.steps, *plan.finally_steps)]
+    if any(value is not None and f"env.{name}" not in value for value in (plan.env.get(name), *given)):
+        return f"`env` in a template is what the runner was started with; for what the file sets, write `${name}` in `run`, or make it a var"
+    return f"set {name}, or write `env.{name} | default('')`"
 
 
 def _always_runs(step: Step) -> bool:

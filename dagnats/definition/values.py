@@ -140,7 +140,7 @@ def env_files(node: Node | None, problems: Problems) -> tuple[EnvFile, ...]:
             problems.add(place, "the path of a dotenv file may hold no template", "it is read before there are values")
         elif once(_is_elsewhere, place):
             hint = "write a path relative to the project's root"
-            problems.add(place, f"the dotenv file {quoted(path)} is not of this project", hint)
+            problems.add(place, f"the dotenv file {quoted(path)} is outside of this project", hint)
         files.append(EnvFile(path, flag(item.get("optional"))))
     return tuple(files)
 

@@ -42,7 +42,7 @@ STEP_WORDS = _by_word({
     "actions of other systems can not be used; write what they do as `run`": "uses with plugin",
     "steps do not nest; write one list and `needs`": "steps",
     "steps run on this machine; remove the line": "runs_on",
-    "did you mean `matrix`?": "strategy parallel",
+    "did you mean `matrix`, with its axes directly below it?": "strategy parallel",
     "did you mean `foreach`?": "for with_items loop_over each",
     "did you mean `on_failure`?": "on_error catch rescue",
     "did you mean `mutex`?": "lock resource_group concurrency",
@@ -55,7 +55,9 @@ STEP_WORDS = _by_word({
     "did you mean `finally`, beside `steps`?": "on_exit cleanup always_run",
     STAGES: "stage stages",
 })  # fmt: skip
-INCLUDED = "a file that is included holds `steps`, `params`, `vars`, `env` and `include`; this belongs into the file that is run"
+INCLUDED = (
+    "a file that is included holds `steps`, `params`, `vars`, `env` and `include`; this belongs in the file that is run"
+)
 FOREIGN: dict[str, dict[str, str]] = {
     "step": STEP_WORDS,
     "defaults": STEP_WORDS | _by_word({"`id`, `needs`, `run` and `command` have no defaults": "id needs run command"}),
@@ -67,7 +69,8 @@ FOREIGN: dict[str, dict[str, str]] = {
         "did you mean `params`?": "inputs parameters args arguments",
         "did you mean `defaults`?": "default",
         "did you mean `finally`?": "on_exit handler_on cleanup teardown always post",
-        "did you mean `max_parallel`?": "concurrency parallelism parallel max_active_steps",
+        "did you mean `max_parallel`, or `mutex` in a step?": "concurrency",
+        "did you mean `max_parallel`?": "parallelism parallel max_active_steps",
         "did you mean `name`?": "title",
         "did you mean `include`?": "includes import imports extends",
         "did you mean `timeout`, with its unit: `10m`?": "timeout_minutes",
@@ -138,7 +141,9 @@ def explain_source(source: str, problems: Problems) -> str:
     """What the source of a secret was meant to be: another scheme, or the name of a variable."""
     scheme, colon, rest = source[:MAX_SOURCE].partition(":")
     if not colon:
-        return f"write `env://{source}`" if re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]{0,99}", source) else ""
+        if re.fullmatch(r"[A-Z_][A-Z0-9_]{0,99}", source):
+            return f"write `env://{source}`"
+        return "a value may not stand here; say where it comes from: `env://NAME` is a variable of the environment"
     plain = scheme.strip().lower()
     if plain in SOURCES:
         wanted = {"env": "the name of a variable", "file": "a path", "cmd": "a command"}[plain]
@@ -235,6 +240,16 @@ FIELD_WORDS = {
     "hash": "sha",
     "ref": "branch",
     "ref_name": "branch",
+}
+STATUS_WORDS = {
+    "success": "succeeded",
+    "ok": "succeeded",
+    "passed": "succeeded",
+    "completed": "succeeded",
+    "failure": "failed",
+    "error": "failed",
+    "timeout": "timed_out",
+    "canceled": "cancelled",
 }
 PRINTED = "what a step prints is no value; let it write to `$DAGNATS_OUTPUT`"
 NULLS = frozenset(["null", "nil", "undefined", "NULL", "Null"])

@@ -121,7 +121,7 @@ def traits(step: Step) -> Iterator[str]:
         shown = " ".join(f"[{name}]" for name in names[:_MAX_NEEDS])
         yield f"{_count(len(names), 'instance')} {shown}" + _more(len(names) - _MAX_NEEDS)
     elif step.fan_out is not None:
-        yield "an instance for each of a list"
+        yield "an instance for each item of a list"
     if step.mutex is not None:
         yield f"mutex {step.mutex}"
     if isinstance(step.allow_failure, tuple):

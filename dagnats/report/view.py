@@ -113,7 +113,7 @@ def why(step: StepState) -> str:  # noqa: PLR0911 - one answer a status
         case Status.SUCCEEDED:
             return tries.strip(" ()")
         case Status.FAILED | Status.TIMED_OUT | Status.WARNING if step.failure is not None:
-            allowed = ", allowed" if step.status is Status.WARNING else ""
+            allowed = " (allowed)" if step.status is Status.WARNING else ""
             return step.failure.message + tries + allowed
         case Status.SKIPPED:
             return f"skipped: if {step.step.condition}"

@@ -46,7 +46,7 @@ _FORBIDDEN: Final[dict[type[nodes.Node], str]] = {
 _OPERATORS: Final[tuple[type[nodes.Node], ...]] = (
     *(nodes.Mul, nodes.Div, nodes.FloorDiv, nodes.Add, nodes.Mod, nodes.Pow),
     *(nodes.Not, nodes.Neg, nodes.Pos),
-    *(nodes.Compare, nodes.Operand),
+    nodes.Operand,
 )
 
 
@@ -54,13 +54,14 @@ class Reference(NamedTuple):
     """A use of a context variable. `path` stops at the first part that is not a constant.
 
     `raw` says that its value is pasted into the text as it is, `sure` that it is needed whatever the values are: no branch, no `default`, no
-    `is defined` stands around it.
+    `is defined` stands around it. `beside` is the text with which it alone is compared by `==` or `!=`.
     """
 
     path: tuple[str, ...]
     line: int
     raw: bool = False
     sure: bool = True
+    beside: str | None = None
 
 
 def is_pasted(node: nodes.Node) -> bool:
@@ -95,6 +96,7 @@ class Check:
         self._depth = 0
         self._loops = 0
         self._raw = False
+        self._beside: str | None = None  # the text with which the next path is compared
         self._guards = 0  # what is around here that may make a missing value harmless
         # Everything that was mentioned, in order, and what of it is in the names that the template gives itself.
         self._flow: list[Reference] = []
@@ -165,6 +167,14 @@ class Check:
         self.expression(first)
         self._unsure(self.expression, *others)
 
+    def _comparison(self, node: nodes.Compare) -> None:
+        if len(node.ops) == 1 and node.ops[0].op in ("eq", "ne"):
+            one, other = node.expr, node.ops[0].expr
+            path, text = (other, one) if isinstance(one, nodes.Const) else (one, other)
+            if isinstance(text, nodes.Const) and isinstance(path, nodes.Getattr | nodes.Getitem):
+                self._beside = text.value if isinstance(text.value, str) else None
+        self._children(node)
+
     def _children(self, node: nodes.Node) -> None:
         for child in node.iter_child_nodes():
             self.expression(child)
@@ -213,6 +223,7 @@ class Check:
 
     def _path(self, node: nodes.Node) -> None:
         root, keys = root_of(node)
+        beside, self._beside = self._beside, None
         self.nodes += len(keys)
         for key in keys:
             if isinstance(key, nodes.Node) and not isinstance(key, nodes.Const):
@@ -234,9 +245,10 @@ class Check:
         path = [root.name]
         for key in keys:
             if isinstance(key, nodes.Node) and not isinstance(key, nodes.Const):
+                beside = None
                 break
             path.append(key if isinstance(key, str) else str(key.value))
-        self.references.append(Reference(tuple(path), root.lineno, self._raw, not self._guards))
+        self.references.append(Reference(tuple(path), root.lineno, self._raw, not self._guards, beside))
         self._flow.append(self.references[-1])
 
     def _dash(self, node: nodes.Node) -> None:
@@ -323,6 +335,7 @@ class Check:
         nodes.Test: _test,
         nodes.Call: _call,
         nodes.Sub: _subtraction,
+        nodes.Compare: _comparison,
         **dict.fromkeys((nodes.And, nodes.Or, nodes.CondExpr), _branches),
         **dict.fromkeys(
             (*_OPERATORS, nodes.Concat, nodes.List, nodes.Tuple, nodes.Dict, nodes.Pair, nodes.Slice), _children

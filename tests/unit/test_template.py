@@ -294,8 +294,28 @@ def test_references_are_uses_of_the_context() -> None:
         Reference(("z",), 1),
     )
     assert check("steps.build.outputs.version == '1'", expression=True) == (
-        Reference(("steps", "build", "outputs", "version"), 1),
+        Reference(("steps", "build", "outputs", "version"), 1, beside="1"),
     )
+
+
+@pytest.mark.parametrize(
+    ("expression", "beside"),
+    [
+        ("a.b == 'x'", ["x"]),
+        ("'x' != a['b']", ["x"]),
+        ("a.b == 'x' or a.b == 'y'", ["x", "y"]),
+        ("a.b == 1", [None]),
+        ("a.b > 'x'", [None]),
+        ("'w' < a.b == 'x'", [None]),
+        ("a.b == 'x' ~ c.d", [None, None]),
+        ("a.b | lower == 'x'", [None]),
+        ("a[c.d].b == 'x'", [None, None]),
+        ("a == 'x' and a.b", [None, None]),
+        ("a.b in ['x']", [None]),
+    ],
+)
+def test_the_text_that_a_reference_is_compared_with(expression: str, beside: list[str | None]) -> None:
+    assert [reference.beside for reference in check(expression, expression=True)] == beside
 
 
 def test_conditions() -> None:

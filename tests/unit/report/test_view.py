@@ -68,7 +68,7 @@ def test_lines_of_a_run():
         "↻ test: exit code 1; attempt 2 in 1.5s",
         "✗ test  exit [2J code 1 (attempt 2)  3.0s",
         "- ship  blocked: test did not succeed",
-        "! lint  exit code 1, allowed  250ms",
+        "! lint  exit code 1 (allowed)  250ms",
         "- docs  skipped: if params.docs",
     ]
 
@@ -81,7 +81,7 @@ def test_recap_tells_failures_with_the_end_of_their_output_and_the_total():
         "    one",
         "    tw�",
         "✗ test  exit [2J code 1 (attempt 2)  3.0s",
-        "! lint  exit code 1, allowed  250ms",
+        "! lint  exit code 1 (allowed)  250ms",
         "- docs  skipped: if params.docs",
         "- ship  blocked: test did not succeed",
         "ci: failed in 6.0s (critical path 5.0s), 1 succeeded, 1 warning, 1 failed, 1 skipped, 1 blocked; run r1",
