@@ -7,6 +7,7 @@ from typing import Any
 from dagnats.bus.tasks import Task
 from dagnats.core.decide import EvaluationError
 from dagnats.core.pipeline import JSON, Step
+from dagnats.core.planstate import PlanState
 from dagnats.core.state import TERMINAL, RunState, Status, StepState
 from dagnats.core.text import encode_json, has_template
 
@@ -18,7 +19,7 @@ class Dispatch:
 
     def __init__(self, environ: Mapping[str, str], extra_env: Mapping[str, str]) -> None:
         self._extra_env = {"CI": environ.get("CI", "true"), **extra_env}
-        self._root_env: dict[str, str] | None = None
+        self._root_env: dict[str, dict[str, str]] = {}
 
     def condition(self, state: RunState, step: Step) -> bool:
         """Whether the step's `if` is true. Raises EvaluationError."""
@@ -34,20 +35,21 @@ class Dispatch:
         """The list over which the step fans out. Raises EvaluationError, also when it is no list."""
         given = step.fan_out.items if step.fan_out is not None else None
         if not isinstance(given, str):
-            return [self._value(state, item, "foreach", step) for item in given or ()]
+            within = state.steps[step.id].within
+            return [self._value(state, within, item, "foreach", step) for item in given or ()]
         context = self._context(state, step, [given], expression=True)
         found = guarded("foreach", lambda template: template.evaluate(given, context, {}))
         if not isinstance(found, list):
             raise EvaluationError(f"foreach: expected a list, got {_shown(found)}")
         return found
 
-    def outputs(self, state: RunState) -> tuple[Mapping[str, JSON], Mapping[str, str]]:
-        """The run's outputs; one that can not be rendered is null and has a note why."""
+    def outputs(self, state: RunState, plan: PlanState) -> tuple[Mapping[str, JSON], Mapping[str, str]]:
+        """The outputs of a plan that is over; one that can not be rendered is null and has a note why."""
         outputs: dict[str, JSON] = {}
         notes: dict[str, str] = {}
-        for name, value in state.plan.outputs.items():
+        for name, value in plan.plan.outputs.items():
             try:
-                outputs[name] = self._value(state, value, f"outputs.{name}")
+                outputs[name] = self._value(state, plan, value, f"outputs.{name}")
             except EvaluationError as error:
                 outputs[name], notes[name] = None, str(error)
         return outputs, notes
@@ -56,12 +58,16 @@ class Dispatch:
         """Give the task for an attempt. Raises EvaluationError where a template fails."""
         texts = [*step.env.values(), *(step.command or ()), step.run or "", step.working_dir or ""]
         templates = [text for text in texts if has_template(text)]
+        within = state.steps[step.id].within
         context = self._context(state, step, templates) if templates else {}
-        secret_env = {name: text for name, text in step.env.items() if _holds_secret(state, text)}
-        secret_script = _holds_secret(state, step.run or "")
+        secret_env = {name: text for name, text in step.env.items() if _holds_secret(within, text)}
+        secret_script = _holds_secret(within, step.run or "")
         plain = {name: text for name, text in step.env.items() if name not in secret_env}
         sealed = [*secret_env.values(), *([step.run or ""] if secret_script else [])]
-        env = {**self._root(state), **{name: _text(text, context, f"env.{name}") for name, text in plain.items()}}
+        env = {
+            **self._root(state, within),
+            **{name: _text(text, context, f"env.{name}") for name, text in plain.items()},
+        }
         script, argv = step.run, None
         if script is not None and not secret_script and has_template(script):
             script, values = _script(script, context, step.shell)
@@ -94,45 +100,54 @@ class Dispatch:
             context=_mentioned_values(context, sealed),
         )
 
-    def _root(self, state: RunState) -> Mapping[str, str]:
-        """Render the run's own `env`, once: no step can change what it means."""
-        if self._root_env is None:
-            context = self._context(state, None, [])
-            self._root_env = {name: _text(text, context, f"env.{name}") for name, text in state.plan.env.items()}
-        return self._root_env
+    def _root(self, state: RunState, within: PlanState) -> Mapping[str, str]:
+        """Render the `env` of a pipeline, once: no step can change what it means."""
+        if within.prefix not in self._root_env:
+            context = self._within(state, within, None, [])
+            env = within.plan.env.items()
+            self._root_env[within.prefix] = {name: _text(text, context, f"env.{name}") for name, text in env}
+        return self._root_env[within.prefix]
 
-    def _value(self, state: RunState, value: JSON, where: str, step: Step | None = None) -> JSON:
+    def _value(self, state: RunState, within: PlanState, value: JSON, where: str, step: Step | None = None) -> JSON:
         match value:
             case str() if has_template(value):
-                context = self._context(state, step, [value])
+                context = self._within(state, within, step, [value])
                 return guarded(where, lambda template: template.render(value, context))
             case list() | tuple():
-                return [self._value(state, item, where, step) for item in value]
+                return [self._value(state, within, item, where, step) for item in value]
             case dict():
-                return {key: self._value(state, item, where, step) for key, item in value.items()}
+                return {key: self._value(state, within, item, where, step) for key, item in value.items()}
             case _:
                 return value
 
     def _context(
-        self, state: RunState, step: Step | None, texts: Iterable[str], *, expression: bool = False
+        self, state: RunState, step: Step, texts: Iterable[str], *, expression: bool = False
     ) -> dict[str, JSON]:
+        return self._within(state, state.steps[step.id].within, step, texts, expression=expression)
+
+    def _within(
+        self, state: RunState, within: PlanState, step: Step | None, texts: Iterable[str], *, expression: bool = False
+    ) -> dict[str, JSON]:
+        """What the templates of a pipeline, or of one of its steps, see; `steps` has those that the texts mention, by the ids of its file."""
         started = state.started
         run: dict[str, JSON] = {"id": state.run}
         own: dict[str, JSON] = {}
         if step is not None:
             run["attempt"] = max(1, state.steps[step.id].attempt)
             own = _own_context(state, state.steps[step.id])
-        if state.in_finally:
-            run["outcome"] = str(state.outcome)
+        if within.in_finally:
+            run["outcome"] = str(within.outcome)
         return {
             **own,
-            "params": started.params,
-            "vars": started.vars,
+            "params": within.params,
+            "vars": within.vars,
             "env": started.env,
             "git": started.git,
-            "pipeline": pipeline_context(started.plan.name, started.plan.file, started.workspace),
+            "pipeline": pipeline_context(within.plan.name, within.plan.file, started.workspace),
             "run": run,
-            "steps": {id_: _step_context(state, id_) for id_ in _mentioned(state, texts, expression)},
+            "steps": {
+                id_: _step_context(state, within.prefix + id_) for id_ in _mentioned(state, within, texts, expression)
+            },
         }
 
 
@@ -141,27 +156,22 @@ def pipeline_context(name: str, file: str, workspace: str) -> dict[str, JSON]:
     return {"name": name, "file": file, "dir": workspace}
 
 
-def _mentioned(state: RunState, texts: Iterable[str], expression: bool) -> Iterable[str]:
+def _mentioned(state: RunState, within: PlanState, texts: Iterable[str], expression: bool) -> Iterable[str]:
     """Name the steps that the texts mention: a context of 10,000 steps is not built for a step that reads one."""
     found: dict[str, None] = {}
     for text in texts:
         if "steps" not in text:
             continue
         for reference in _references(text, expression):
-            if reference.path[0] == "steps" and len(reference.path) > 1 and _is_known(state, reference.path[1]):
-                found[reference.path[1]] = None
-            elif reference.path == ("steps",):
-                return state.steps
+            match reference.path:
+                case ("steps", id_, *_) if within.prefix + id_ in state.steps or id_ in within.plan.left_out:
+                    found[id_] = None
     return found
 
 
-def _is_known(state: RunState, id_: str) -> bool:
-    return id_ in state.steps or id_ in state.plan.left_out
-
-
-def _holds_secret(state: RunState, text: str) -> bool:
+def _holds_secret(within: PlanState, text: str) -> bool:
     """Whether only the worker, which has the secrets, can render a text."""
-    if not state.plan.secrets or "secrets" not in text or not has_template(text):
+    if not within.plan.secrets or "secrets" not in text or not has_template(text):
         return False
     return any(reference.path[0] == "secrets" for reference in _references(text, expression=False))
 
@@ -207,7 +217,8 @@ def _own_context(state: RunState, own: StepState) -> dict[str, JSON]:
     if own.parent is not None and (fan_out := state.steps[own.parent].step.fan_out) is not None:
         context["matrix" if fan_out.is_matrix else fan_out.name] = own.value
     if own.step.handles is not None and (failure := state.steps[own.step.handles].failure) is not None:
-        context["failed"] = {"step": failure.step, "error": failure.message, "exit_code": failure.exit_code}
+        name = failure.step.removeprefix(own.within.prefix)
+        context["failed"] = {"step": name, "error": failure.message, "exit_code": failure.exit_code}
     return context
 
 
@@ -219,13 +230,14 @@ def _shown(value: JSON) -> str:
 def _status_functions(state: RunState, step: Step) -> dict[str, Callable[[], bool]]:
     """The status functions: of a step, they ask what came before it; in `finally`, they ask the run."""
     own = state.steps[step.id]
-    tainted = state.any_failed or state.cancel is not None if own.final else own.tainted
-    failed = state.any_failed if own.final else own.failed
+    within = own.within
+    tainted = within.any_failed or within.cancel is not None if own.final else own.tainted
+    failed = within.any_failed if own.final else own.failed
     return {
         "success": lambda: not tainted,
         "failure": lambda: failed,
         "always": lambda: True,
-        "cancelled": lambda: state.cancel is not None,
+        "cancelled": lambda: within.cancel is not None,
     }
 
 

@@ -271,7 +271,7 @@ class Engine:
             case StepScheduled():
                 self._unstored.discard(event.step)
             case CancelRequested():
-                self._stop_running(kill=event.force, of=event.step)
+                self._stop(event)
             case StepCancelled() if event.attempt > 0:
                 order_stop(self._link, self.state.run, event.step, event.attempt, kill=False)
             case StepFailed(reason=Reason.LOST):
@@ -288,12 +288,11 @@ class Engine:
             return
         publish(self._link, task)
 
-    def _stop_running(self, *, kill: bool, of: str | None = None) -> None:
-        """Order what runs to stop; `of` names the step whose instances are meant."""
-        for id_ in list(self.state.running):
-            step = self.state.steps[id_]
-            if (step.parent == of) if of is not None else (not step.final or kill):
-                order_stop(self._link, self.state.run, id_, step.attempt, kill=kill)
+    def _stop(self, cancel: CancelRequested) -> None:
+        """Order what a cancellation found running to stop."""
+        for id_, cause in list(self.state.stopping.items()):
+            if cause.seq == cancel.seq:
+                order_stop(self._link, self.state.run, id_, self.state.steps[id_].attempt, kill=cancel.force)
 
     async def _send_unclaimed(self) -> None:
         """Send again what was in the queue at the last look and is there still: tasks are not acknowledged one by one."""
@@ -316,5 +315,5 @@ class Engine:
             step = self.state.steps[id_]
             if id_ not in self._unstored:
                 self._send_task(id_, step.attempt, step.not_before)
-        if self.state.cancel is not None:
-            self._stop_running(kill=self.state.forced)
+        for cause in {cause.seq: cause for cause in self.state.stopping.values()}.values():
+            self._stop(cause)

@@ -25,12 +25,13 @@ _EVENTS: Mapping[str, tuple[type[Any], tuple[str, ...]]] = {
     ),
     "StepScheduled": (events.StepScheduled, ("step", "attempt", "not_before")),
     "StepStarted": (events.StepStarted, ("step", "attempt", "worker")),
-    "StepSucceeded": (events.StepSucceeded, ("step", "attempt", "outputs", "output_bytes", "dropped_bytes")),
+    "StepSucceeded": (events.StepSucceeded, ("step", "attempt", "outputs", "output_bytes", "dropped_bytes", "notes")),
     "StepFailed": (
         events.StepFailed,
         ("step", "attempt", "reason", "message", "exit_code", "outputs", "jitter", "output_bytes", "dropped_bytes"),
     ),
     "StepExpanded": (events.StepExpanded, ("step", "items")),
+    "PipelineStarted": (events.PipelineStarted, ("step", "attempt", "params", "vars")),
     "StepSkipped": (events.StepSkipped, ("step", "condition")),
     "StepBlocked": (events.StepBlocked, ("step", "by")),
     "StepCancelled": (events.StepCancelled, ("step", "attempt", "output_bytes", "dropped_bytes")),
@@ -42,11 +43,11 @@ _NAMES = {cls: (name, fields) for name, (cls, fields) in _EVENTS.items()}
 _STEP = (
     "id", "name", "needs", "condition", "status_functions", "run", "command", "shell", "working_dir", "env",
     "timeout_s", "idle_timeout_s", "retry", "allow_failure", "outputs", "line",
-    "fan_out", "each_condition", "mutex", "handles",
+    "fan_out", "each_condition", "mutex", "handles", "pipeline", "params",
 )  # fmt: skip
 _PIPELINE = (
     "name", "file", "steps", "finally_steps", "description", "env", "params", "vars", "outputs", "max_parallel",
-    "timeout_s", "fail_fast", "env_names", "secrets", "uses_git", "dotenv", "selection", "left_out",
+    "timeout_s", "fail_fast", "env_names", "secrets", "uses_git", "dotenv", "selection", "left_out", "pipelines",
 )  # fmt: skip
 _RETRY = ("max_attempts", "strategy", "initial_delay_s", "max_delay_s", "multiplier", "jitter", "on")
 _FAN_OUT = ("axes", "include", "exclude", "items", "name", "max_parallel", "fail_fast")
@@ -183,6 +184,7 @@ def plan_from(record: Mapping[str, Any]) -> Pipeline:
     values["env_names"] = frozenset(record.get("env_names", ()))
     values["selection"] = {flag: tuple(ids) for flag, ids in record.get("selection", {}).items()}
     values["left_out"] = tuple(record.get("left_out", ()))
+    values["pipelines"] = {file: plan_from(inner) for file, inner in record.get("pipelines", {}).items()}
     return Pipeline(**values)
 
 

@@ -10,6 +10,8 @@ from dagnats.core.events import (
     AnyEvent,
     CancelledBy,
     CancelRequested,
+    Outcome,
+    PipelineStarted,
     Reason,
     RunFinished,
     StepBlocked,
@@ -23,7 +25,10 @@ from dagnats.core.events import (
 )
 from dagnats.core.fanout import INSTANCES_MAX
 from dagnats.core.pipeline import JSON, Retry, Step
+from dagnats.core.planstate import PlanState
 from dagnats.core.state import BAD, RunState, Status, StepState
+
+_NAMED = 3  # of the steps that failed, in one message
 
 
 class EvaluationError(Exception):
@@ -39,8 +44,8 @@ class Evaluator(Protocol):
     def items(self, state: RunState, step: Step) -> Sequence[JSON]:
         """The list over which the step fans out. Raises EvaluationError, also when it is no list."""
 
-    def outputs(self, state: RunState) -> tuple[Mapping[str, JSON], Mapping[str, str]]:
-        """The run's outputs, and for each that has no value a note why."""
+    def outputs(self, state: RunState, plan: PlanState) -> tuple[Mapping[str, JSON], Mapping[str, str]]:
+        """The outputs of a plan that is over, and for each that has no value a note why."""
 
 
 def decide(state: RunState, evaluator: Evaluator) -> AnyEvent | None:  # noqa: PLR0911 - one return a decision
@@ -56,19 +61,46 @@ def decide(state: RunState, evaluator: Evaluator) -> AnyEvent | None:  # noqa: P
     if state.retries:
         return _retry(state, state.steps[state.retries[0]])
     if state.failing:
-        why = f"an instance of {next(iter(state.failing))} failed and fail_fast is set"
-        step = next(iter(state.failing))
-        return CancelRequested(seq=state.seq + 1, at=state.at, by=CancelledBy.FAIL_FAST, why=why, step=step)
-    if state.plan.fail_fast and state.any_failed and state.cancel is None and not state.in_finally:
-        return CancelRequested(
-            seq=state.seq + 1, at=state.at, by=CancelledBy.FAIL_FAST, why="a step failed and fail_fast is set"
-        )
+        return _failed_fast(state, next(iter(state.failing)))
+    if state.plan.fail_fast and state.own.any_failed and state.cancel is None and not state.in_finally:
+        return _failed_fast(state, None)
+    if state.over:
+        return _subrun_ended(state, state.steps[next(iter(state.over))], evaluator)
     if state.ready and (state.forced or len(state.running) + state.queued < 2 * state.started.max_parallel):
         return _judge(state, state.steps[state.ready[0]], evaluator)
-    if state.open_steps == 0 and state.open_final_steps == 0:
-        outputs, notes = evaluator.outputs(state)
+    if state.own.is_over:
+        outputs, notes = evaluator.outputs(state, state.own)
         return RunFinished(seq=state.seq + 1, at=state.at, outcome=state.outcome, outputs=outputs, notes=notes)
     return None
+
+
+def _failed_fast(state: RunState, id_: str | None) -> CancelRequested:
+    """Stop the run, the instances of a step, or the pipeline that it runs, at the first failure."""
+    what = "a step" if id_ is None else f"a step of {id_}" if id_ in state.subruns else f"an instance of {id_}"
+    why = f"{what} failed and fail_fast is set"
+    return CancelRequested(seq=state.seq + 1, at=state.at, by=CancelledBy.FAIL_FAST, why=why, step=id_)
+
+
+def _subrun_ended(state: RunState, owner: StepState, evaluator: Evaluator) -> AnyEvent:
+    """All steps of a pipeline have ended, and with them the attempt of the step that runs it."""
+    subrun = state.subruns[owner.step.id]
+    common: dict[str, Any] = {"seq": state.seq + 1, "at": state.at, "step": owner.step.id, "attempt": owner.attempt}
+    outcome = subrun.outcome
+    if outcome is Outcome.CANCELLED:
+        return StepCancelled(**common)
+    outputs, notes = evaluator.outputs(state, subrun)
+    if outcome is Outcome.SUCCEEDED:
+        return StepSucceeded(**common, outputs=outputs, notes=notes)
+    if outcome is Outcome.TIMED_OUT and subrun.cancel is not None:
+        return StepFailed(**common, reason=Reason.TIMEOUT, message=subrun.cancel.why, outputs=outputs)
+    failed = [
+        step.id
+        for step in (*subrun.steps, *subrun.final_steps)
+        if state.steps[step.id].status in (Status.FAILED, Status.TIMED_OUT)
+    ]
+    more = f" and {len(failed) - _NAMED} more steps" if len(failed) > _NAMED else ""
+    message = f"{', '.join(failed[:_NAMED])}{more} failed"
+    return StepFailed(**common, reason=Reason.PIPELINE, message=message, exit_code=1, outputs=outputs)
 
 
 def _judge(state: RunState, ready: StepState, evaluator: Evaluator) -> AnyEvent:
@@ -98,7 +130,7 @@ def _unwanted(state: RunState, ready: StepState, evaluator: Evaluator) -> AnyEve
         return None
     if evaluator.condition(state, step):
         return None
-    if state.cancel is not None and not ready.final:
+    if ready.within.cancel is not None and not ready.final:
         return _cancelled(state, ready)
     return StepSkipped(seq=state.seq + 1, at=state.at, step=step.id, condition=step.condition)
 
@@ -107,9 +139,10 @@ def _is_cancelled(state: RunState, ready: StepState) -> bool:
     """Whether a cancellation reaches the step: `finally`, what asks for it, and who takes care of a failure are spared."""
     if state.forced or state.is_cancelled(ready):
         return True
-    if state.cancel is None or ready.final:
+    cancel = ready.within.cancel
+    if cancel is None or ready.final:
         return False
-    spared = ready.step.handles is not None and state.cancel.by is CancelledBy.FAIL_FAST
+    spared = ready.step.handles is not None and cancel.by is CancelledBy.FAIL_FAST
     return not spared and not ready.step.status_functions - {"success"}
 
 
@@ -139,7 +172,7 @@ def _retry(state: RunState, failed: StepState) -> AnyEvent:
     if (
         failed.failure is None
         or state.forced
-        or (state.cancel is not None and not failed.final)
+        or (failed.within.cancel is not None and not failed.final)
         or state.is_cancelled(failed)
     ):
         return _cancelled(state, failed)
@@ -219,7 +252,17 @@ class Stopped(NamedTuple):
     dropped_bytes: int = 0
 
 
-Report = Started | Succeeded | Failed | Stopped
+class Opened(NamedTuple):
+    """A worker says that the pipeline which an attempt runs may begin, and with which values."""
+
+    step: str
+    attempt: int
+    worker: str
+    params: Mapping[str, JSON] = NOTHING
+    vars: Mapping[str, JSON] = NOTHING
+
+
+Report = Started | Succeeded | Failed | Stopped | Opened
 
 
 def admit(state: RunState, report: Report, *, at: float, jitter: float) -> tuple[AnyEvent | None, str]:  # noqa: PLR0911 - one answer a claim
@@ -231,7 +274,8 @@ def admit(state: RunState, report: Report, *, at: float, jitter: float) -> tuple
     step = state.steps.get(report.step)
     if step is None or state.finished is not None:
         return None, "the run has ended" if step else "the plan has no such step"
-    live = step.status in (Status.QUEUED, Status.WAITING, Status.RUNNING) and step.step.id not in state.retries
+    open_to = Status.QUEUED, Status.WAITING, Status.RUNNING
+    live = step.status in open_to and step.step.id not in state.retries and step.step.id not in state.subruns
     if report.attempt != step.attempt or not live:
         return None, f"attempt {report.attempt} of a step that is {step.status} in attempt {step.attempt}"
     seq = state.seq + 1
@@ -249,7 +293,21 @@ def admit(state: RunState, report: Report, *, at: float, jitter: float) -> tuple
         return StepStarted(**common, worker=report.worker), ""
     if step.status is not Status.RUNNING and report.worker is not None:
         return None, "the attempt was never started"
+    if isinstance(report, Opened if step.step.pipeline is None else Succeeded):
+        return None, "that is no end of such a step"
+    if isinstance(report, Opened):
+        return _opened(state, step, report, common), ""
     return _ended(report, common, jitter), ""
+
+
+def _opened(state: RunState, step: StepState, report: Opened, common: Mapping[str, Any]) -> AnyEvent:
+    """Let the pipeline of a step begin, unless its steps are too many: a few files can make millions of them."""
+    plan = state.plan.pipelines[step.step.pipeline or ""]
+    count = len(plan.steps) + len(plan.finally_steps)
+    if state.instance_count + count > INSTANCES_MAX:
+        message = f"with the {count:,} steps of {plan.file} the run has more than {INSTANCES_MAX:,} steps of pipelines and instances"
+        return StepFailed(**common, reason=Reason.TEMPLATE, message=message)
+    return PipelineStarted(**common, params=report.params, vars=report.vars)
 
 
 def _ended(report: Succeeded | Failed | Stopped, common: Mapping[str, Any], jitter: float) -> AnyEvent:

@@ -22,6 +22,7 @@ class Reason(StrEnum):
     OUTPUT = "output"  # what it wrote to $DAGNATS_OUTPUT can not be read, or a declared output is missing
     TEMPLATE = "template"  # a template or its `if` could not be evaluated
     SPAWN = "spawn"  # the process could not be started
+    PIPELINE = "pipeline"  # a step of the pipeline that it runs failed
     ENGINE = "engine"  # the engine or the worker failed around it
 
 
@@ -89,13 +90,17 @@ class StepStarted(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StepSucceeded(Event):
-    """The attempt ended well. `output_bytes` is what it printed in all, `dropped_bytes` how many of those were not kept."""
+    """The attempt ended well. `output_bytes` is what it printed in all, `dropped_bytes` how many of those were not kept.
+
+    `notes` says of each output of a pipeline that has no value why.
+    """
 
     step: str
     attempt: int
     outputs: Mapping[str, JSON] = field(default_factory=dict)
     output_bytes: int = 0
     dropped_bytes: int = 0
+    notes: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,6 +124,16 @@ class StepExpanded(Event):
 
     step: str
     items: tuple[JSON, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PipelineStarted(Event):
+    """The pipeline that a step runs begins, with every value from outside: from now on its steps are steps of the run."""
+
+    step: str
+    attempt: int
+    params: Mapping[str, JSON] = field(default_factory=dict)
+    vars: Mapping[str, JSON] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -149,7 +164,7 @@ class StepCancelled(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CancelRequested(Event):
-    """The run shall end, or only the instances of `step`. `force` stops everything at once, `finally` too."""
+    """The run shall end, or only the instances of `step`, or the pipeline that it runs. `force` stops everything at once, `finally` too."""
 
     by: CancelledBy
     why: str
@@ -168,6 +183,14 @@ class RunFinished(Event):
 
 
 StepEvent = (
-    StepScheduled | StepStarted | StepSucceeded | StepFailed | StepExpanded | StepSkipped | StepBlocked | StepCancelled
+    StepScheduled
+    | StepStarted
+    | StepSucceeded
+    | StepFailed
+    | StepExpanded
+    | StepSkipped
+    | StepBlocked
+    | StepCancelled
+    | PipelineStarted
 )
 AnyEvent = RunStarted | StepEvent | CancelRequested | RunFinished

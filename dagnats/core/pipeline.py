@@ -85,14 +85,15 @@ class FanOut:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One node of the graph. Exactly one of `run` and `command` is set.
+    """One node of the graph. Exactly one of `run`, `command` and `pipeline` is set.
 
     `needs` holds ids of steps in the same list (`steps` or `finally`) only, the rule "waits for the step above" already applied.
     `condition` is the expression of `if`, without braces, or None. `status_functions` are the ones it calls.
     `allow_failure` is a truth, or the exit codes with which the step may fail.
     `shell` is a known shell's name or an argv with `{0}` for the script's file. `line` is where the step begins in its file.
     With `each_condition`, `condition` is asked of every instance. Steps of one `mutex` never run side by side. A step that `handles` another is
-    of its `on_failure`: it runs when that one has failed for good.
+    of its `on_failure`: it runs when that one has failed for good. `pipeline` names one of the plan's `pipelines`, which gets `params`: JSON values in
+    which strings may be templates.
     """
 
     id: str
@@ -115,6 +116,8 @@ class Step:
     each_condition: bool = False
     mutex: str | None = None
     handles: str | None = None
+    pipeline: str | None = None
+    params: Mapping[str, JSON] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +127,8 @@ class Pipeline:
     A variable is a JSON value in which strings may be templates, or `{"sh": script}`. `env_names` are the names of the runner's environment that
     templates mention: only these are recorded; `uses_git` says whether one mentions `git`, which is not read otherwise. `secrets` holds sources, as
     `env://NAME`; their values are no part of any plan. `selection` holds what was asked to be run of the file (`only`, `from`, `until`, `skip`), and
-    `left_out` the steps that are not run because of it.
+    `left_out` the steps that are not run because of it. `pipelines` are the plans of all files that steps run, however deep, by the path of each: only
+    the plan of a run has them.
     """
 
     name: str
@@ -145,3 +149,4 @@ class Pipeline:
     dotenv: tuple[EnvFile, ...] = ()
     selection: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     left_out: tuple[str, ...] = ()
+    pipelines: Mapping[str, "Pipeline"] = field(default_factory=dict)

@@ -12,22 +12,20 @@ from dagnats.core.events import (
     AnyEvent,
     CancelRequested,
     Outcome,
-    Reason,
+    PipelineStarted,
     RunFinished,
     RunStarted,
     StepBlocked,
-    StepCancelled,
     StepEvent,
     StepExpanded,
     StepFailed,
     StepScheduled,
-    StepSkipped,
     StepStarted,
     StepSucceeded,
 )
 from dagnats.core.fanout import cells, instance_id, labels, together
-from dagnats.core.graph import graph_of
-from dagnats.core.pipeline import Step
+from dagnats.core.planstate import PlanState
+from dagnats.core.settle import settled
 from dagnats.core.status import BAD, TERMINAL, TRANSITIONS, Status
 from dagnats.core.step import Instances, StepState
 from dagnats.errors import JournalError
@@ -42,26 +40,29 @@ class IllegalEventError(JournalError):
 class RunState:
     """The state of one run after some of its events.
 
+    `own` is how far the run's own plan is, and `subruns` those of the pipelines that run in it, by the steps that run them; of those that `over`
+    names all steps have ended. `steps` holds the steps of all, and `instance_count` counts the instances and the steps of pipelines among them.
+
     `ready` holds the steps whose needs have all ended, `retries` those whose failed attempt is followed by another, `doomed` those that a
-    cancellation found before they ran, `failing` those that fan out and stop at the first failure, which has come. `dispatched` holds what has a task and
-    no worker yet, `running` what has one; `queued` counts those of `dispatched` that take a place now, as an attempt that waits for its time takes none.
-    `mutexes` says who holds each and who waits for it: a step takes its own when it becomes ready.
+    cancellation found before they ran, `stopping` those that one found running, `failing` those whose instances, or whose pipeline, stop at the first
+    failure, which has come. `dispatched` holds what has a task and no worker yet, `running` what has one; `queued` counts those of `dispatched` that
+    take a place now, as an attempt that waits for its time takes none. `mutexes` says who holds each and who waits for it.
     """
 
     def __init__(self, started: RunStarted) -> None:
-        plan = started.plan
         self.started = started
-        self.plan = plan
+        self.plan = started.plan
         self.run = started.run
         self.seq = started.seq
         self.at = started.at
-        self.graph = graph_of(plan.steps)
-        self.final_graph = graph_of(plan.finally_steps)
-        self.steps = {step.id: StepState(step, False, len(step.needs)) for step in plan.steps}
-        self.steps |= {step.id: StepState(step, True, len(step.needs)) for step in plan.finally_steps}
+        self.own = PlanState(started.plan, started.params, started.vars)
+        self.steps: dict[str, StepState] = {}
+        self.subruns: dict[str, PlanState] = {}
+        self.over: dict[str, None] = {}
         self.ready: deque[str] = deque()
         self.retries: deque[str] = deque()
         self.doomed: dict[str, None] = {}
+        self.stopping: dict[str, CancelRequested] = {}
         self.failing: dict[str, None] = {}
         self.dispatched: dict[str, None] = {}
         self.running: dict[str, None] = {}
@@ -69,16 +70,9 @@ class RunState:
         self.expanded: dict[str, None] = {}
         self.queued = 0
         self.instance_count = 0
-        self.open_steps = len(plan.steps)
-        self.open_final_steps = len(plan.finally_steps)
-        self.any_failed = False
-        self.cancel: CancelRequested | None = None
         self.forced = False
         self.finished: RunFinished | None = None
-        # a selection may have left steps of `finally` only
-        for step in plan.steps or plan.finally_steps:
-            if not step.needs:
-                self._make_ready(step.id)
+        self._begin(self.own)
 
     def waits(self, step: str, attempt: int) -> bool:
         """Whether the attempt has a task and no worker yet."""
@@ -90,29 +84,27 @@ class RunState:
         return group is not None and group.cancelled
 
     @property
+    def cancel(self) -> CancelRequested | None:
+        """Who asked for the end of the run, if anybody did."""
+        return self.own.cancel
+
+    @property
     def in_finally(self) -> bool:
         """Whether all steps of `steps` have ended."""
-        return self.open_steps == 0
+        return self.own.in_finally
 
     @property
     def outcome(self) -> Outcome:
         """How the run ends if nothing else happens."""
-        if self.cancel is not None and self.cancel.by == "timeout":
-            return Outcome.TIMED_OUT
-        if self.cancel is not None and self.cancel.by == "signal":
-            return Outcome.CANCELLED
-        return Outcome.FAILED if self.any_failed else Outcome.SUCCEEDED
+        return self.own.outcome
 
     def apply(self, event: AnyEvent) -> None:
         """Take the next event into account. Raises IllegalEventError when it can not follow on this state."""
+        what = f"event {event.seq} ({type(event).__name__})"
         if event.seq != self.seq + 1:
-            raise IllegalEventError(
-                f"event {event.seq} ({type(event).__name__}) follows on event {self.seq}: the journal has a gap"
-            )
+            raise IllegalEventError(f"{what} follows on event {self.seq}: the journal has a gap")
         if self.finished is not None or isinstance(event, RunStarted):
-            raise IllegalEventError(
-                f"event {event.seq} ({type(event).__name__}) can not happen in a run that has {'ended' if self.finished else 'begun'}"
-            )
+            raise IllegalEventError(f"{what} can not happen in a run that has {'ended' if self.finished else 'begun'}")
         if isinstance(event, CancelRequested):
             self._cancel(event)
         elif isinstance(event, RunFinished):
@@ -121,25 +113,48 @@ class RunState:
             self._step(event)
         self.seq, self.at = event.seq, max(self.at, event.at)  # a start may be recorded after what came later
 
+    def _begin(self, plan: PlanState) -> None:
+        """Let the steps of a plan be judged as their needs end."""
+        for step in plan.steps:
+            self.steps[step.id] = StepState(step, plan, False, len(step.needs))
+        for step in plan.final_steps:
+            self.steps[step.id] = StepState(step, plan, True, len(step.needs))
+        # a selection may have left steps of `finally` only
+        for step in plan.steps or plan.final_steps:
+            if not step.needs:
+                self._make_ready(step.id)
+
     def _cancel(self, event: CancelRequested) -> None:
-        if event.step is not None:
-            self._cancel_instances(event)
-            return
-        self.cancel = self.cancel or event
-        self.forced = self.forced or event.force
-        if not self.in_finally or self.forced:
-            self.doomed |= self.dispatched
-            for id_ in self.expanded:
+        """Find all that a cancellation is meant for: the run, the instances of a step, or the pipeline that it runs."""
+        if event.step is None:
+            self.forced = self.forced or event.force
+            self.own.cancel = self.own.cancel or event
+        elif event.step in self.expanded and (group := self.steps[event.step].instances) is not None:
+            group.cancelled = True
+        elif event.step not in self.subruns:
+            raise IllegalEventError(f"event {event.seq} cancels what step {event.step} runs, which is nothing")
+        self.failing.pop(event.step or "", None)
+        for owner, plan in self.subruns.items():
+            if owner == event.step or self._reaches(event, self.steps[owner]):
+                plan.cancel = plan.cancel or event
+                self.failing.pop(owner, None)
+        self.doomed |= {id_: None for id_ in self.dispatched if self._reaches(event, self.steps[id_])}
+        self.stopping |= {id_: event for id_ in self.running if self._reaches(event, self.steps[id_])}
+        for id_ in self.expanded:
+            if id_ == event.step or self._reaches(event, self.steps[id_]):
                 self._release(self.steps[id_], everything=True)
 
-    def _cancel_instances(self, event: CancelRequested) -> None:
-        state = self.steps.get(event.step or "")
-        if state is None or state.instances is None:
-            raise IllegalEventError(f"event {event.seq} cancels the instances of {event.step}, which has none")
-        state.instances.cancelled = True
-        self.failing.pop(state.step.id, None)
-        self.doomed |= {id_: None for id_ in state.instances.ids if id_ in self.dispatched}
-        self._release(state, everything=True)
+    def _reaches(self, event: CancelRequested, state: StepState) -> bool:
+        """Whether a cancellation is meant for a step, as a part of something. What is of `finally` comes to its end, unless everything is forced to."""
+        while not event.force:
+            if event.step is not None and state.parent == event.step:
+                return True
+            if state.final or state.within.owner == event.step:
+                return not state.final
+            if state.within.owner is None:
+                return False
+            state = self.steps[state.within.owner]
+        return True
 
     def _step(self, event: StepEvent) -> None:
         state = self.steps.get(event.step)
@@ -156,7 +171,7 @@ class RunState:
             raise IllegalEventError(
                 f"event {event.seq}: {type(event).__name__} can not happen to step {event.step}, which is {state.status}, now"
             )
-        target = self._settle(state, event)
+        target = settled(state, event, ends_early=self._ends_early(state))
         if target not in allowed:
             raise IllegalEventError(
                 f"event {event.seq}: {type(event).__name__} can not make step {event.step} {target} while it is {state.status}"
@@ -167,59 +182,30 @@ class RunState:
         state.status = target
         if isinstance(event, StepExpanded):
             self._expand(state, event)
+        elif isinstance(event, PipelineStarted):
+            self._open(state, event)
         if target in TERMINAL:
             self._end(state, event.at)
+        if target in (Status.FAILED, Status.TIMED_OUT):
+            self._fail_fast(state.within)
 
     def _in_place(self, state: StepState, event: StepEvent) -> bool:
         """Say whether what the status alone does not tell fits too: nothing precedes its needs, and one attempt has one task."""
-        if state.instances is not None:
-            return False  # it ends with the last of them
+        if state.instances is not None or isinstance(event, PipelineStarted):
+            # with instances it ends with the last of them
+            return state.instances is None and state.step.pipeline is not None and state.step.id in self.running
+        if state.step.id in self.subruns or (state.step.pipeline is not None and isinstance(event, StepSucceeded)):
+            return state.step.id in self.over
         if state.status is Status.PENDING:
             if isinstance(event, StepExpanded | StepScheduled) and isinstance(event, StepExpanded) is not state.expands:
                 return False
-            return state.open_needs == 0 and (self.in_finally or not state.final)
+            return state.open_needs == 0 and (state.within.in_finally or not state.final)
         if state.status is Status.WAITING and isinstance(event, StepScheduled | StepStarted):
             return (state.step.id in self.dispatched) is isinstance(event, StepStarted)
         return True
 
-    def _settle(self, state: StepState, event: StepEvent) -> Status:  # noqa: C901, PLR0911 - one answer an event
-        """Say which status follows; only a failure and a retry leave a choice, and the plan makes it."""
-        match event:
-            case StepScheduled():
-                return Status.WAITING if event.not_before is not None and event.not_before > event.at else Status.QUEUED
-            case StepStarted():
-                return Status.RUNNING
-            case StepExpanded():
-                return Status.SUCCEEDED if event.items is not None and not event.items else Status.RUNNING
-            case StepSucceeded():
-                return Status.SUCCEEDED
-            case StepSkipped():
-                return Status.SKIPPED
-            case StepBlocked():
-                return Status.BLOCKED
-            case StepCancelled():
-                return Status.CANCELLED
-            case StepFailed():
-                if self._may_retry(state, event):
-                    return Status.WAITING
-                if _is_allowed(state.step, event):
-                    return Status.WARNING
-                return Status.TIMED_OUT if event.reason in (Reason.TIMEOUT, Reason.IDLE_TIMEOUT) else Status.FAILED
-
-    def _may_retry(self, state: StepState, event: StepFailed) -> bool:
-        retry = state.step.retry
-        if event.attempt == 0 or event.attempt >= retry.max_attempts or self._ends_early(state):
-            return False
-        if event.reason in (Reason.TEMPLATE, Reason.ENGINE):
-            return False  # the same values give the same error
-        if retry.on is None:
-            return True
-        if event.reason in (Reason.TIMEOUT, Reason.IDLE_TIMEOUT):
-            return "timeout" in retry.on
-        return event.reason in retry.on or (event.reason == Reason.EXIT and event.exit_code in retry.on)
-
     def _ends_early(self, state: StepState) -> bool:
-        return self.forced or (self.cancel is not None and not state.final) or self.is_cancelled(state)
+        return self.forced or (state.within.cancel is not None and not state.final) or self.is_cancelled(state)
 
     def _index(self, state: StepState, event: StepEvent, target: Status) -> None:
         """Keep the queues that make `decide` quick."""
@@ -234,21 +220,28 @@ class RunState:
         elif isinstance(event, StepStarted):
             self.dispatched.pop(id_, None)
             self.running[id_] = None
+        elif isinstance(event, PipelineStarted):
+            self.running.pop(id_)
         else:
             if state.status is Status.PENDING:
                 self.ready.remove(id_)
             if state.status is Status.WAITING and id_ not in self.dispatched:
                 self.retries.remove(id_)
-            self.dispatched.pop(id_, None)
-            self.running.pop(id_, None)
+            for known in (self.dispatched, self.running, self.subruns, self.over, self.stopping):
+                known.pop(id_, None)
             if target is Status.WAITING:
                 self.retries.append(id_)
 
     def _make_ready(self, id_: str) -> None:
-        """Let the step be judged, once nobody else holds its mutex."""
+        """Let the step be judged, once its pipeline has a place for it, and nobody else holds its mutex."""
         state = self.steps[id_]
-        mutex = state.step.mutex
-        if mutex is not None and not state.expands:
+        plan, mutex = state.within, state.step.mutex
+        if not state.expands and plan.bound is not None:
+            if plan.active >= plan.bound:
+                plan.held.append(id_)
+                return
+            plan.active += 1
+        if not state.expands and mutex is not None:
             line = self.mutexes.setdefault(mutex, deque())
             line.append(id_)
             if line[0] != id_:
@@ -264,7 +257,7 @@ class RunState:
         ids = []
         for label, value in zip(labels(fan_out, values), values, strict=True):
             id_ = instance_id(state.step.id, label)
-            one = StepState(replace(state.step, id=id_, fan_out=None), state.final, 0)
+            one = StepState(replace(state.step, id=id_, fan_out=None), state.within, state.final, 0)
             one.parent, one.label, one.value = state.step.id, label, value
             one.culprit, one.failed = state.culprit, state.failed
             self.steps[id_] = one
@@ -285,20 +278,39 @@ class RunState:
             instances.active += 1
             self._make_ready(instances.held.popleft())
 
+    def _open(self, state: StepState, event: PipelineStarted) -> None:
+        """Let the steps of a pipeline be steps of the run. They take the place of those of an attempt before."""
+        id_ = state.step.id
+        if state.subrun is not None:
+            for before in [one for one in self.steps if one.startswith(state.subrun.prefix)]:
+                del self.steps[before]
+        prefix = f"{id_}#{event.attempt}/" if event.attempt > 1 else f"{id_}/"
+        plan = self.plan.pipelines[state.step.pipeline or ""]
+        cancel = self.stopping.pop(id_, None)
+        state.subrun = PlanState(plan, event.params, event.vars, owner=id_, prefix=prefix, cancel=cancel)
+        self.instance_count += len(plan.steps) + len(plan.finally_steps)
+        self.subruns[id_] = state.subrun
+        self._begin(state.subrun)
+
+    def _fail_fast(self, plan: PlanState) -> None:
+        if plan.owner is not None and plan.plan.fail_fast and plan.cancel is None and not plan.in_finally:
+            self.failing[plan.owner] = None
+
     def _end(self, state: StepState, at: float) -> None:
         """Pass on what the end of a step means for those that wait for it."""
+        plan = state.within
         state.ended_at = at
         own_failure = state.status in (Status.FAILED, Status.TIMED_OUT)
         state.failed = state.failed or own_failure
         if state.culprit is None and state.status in BAD:
             state.culprit = state.step.id
-        self.any_failed = self.any_failed or own_failure
-        self._pass_mutex(state)
+        plan.any_failed = plan.any_failed or own_failure
+        self._pass_places(state)
         if state.parent is not None:
             self._end_instance(self.steps[state.parent], state, at)
             return
         self.expanded.pop(state.step.id, None)
-        graph = self.final_graph if state.final else self.graph
+        graph = plan.final_graph if state.final else plan.graph
         for id_ in graph.dependents[state.step.id]:
             dependent = self.steps[id_]
             dependent.open_needs -= 1
@@ -307,20 +319,27 @@ class RunState:
             if dependent.open_needs == 0:
                 self._make_ready(id_)
         if state.final:
-            self.open_final_steps -= 1
-            return
-        self.open_steps -= 1
-        if self.open_steps == 0:
-            for step in self.plan.finally_steps:
+            plan.open_final_steps -= 1
+        else:
+            plan.open_steps -= 1
+            for step in plan.final_steps if plan.in_finally else ():
                 if not step.needs:
                     self._make_ready(step.id)
+        if plan.owner is not None and plan.is_over:
+            self.over[plan.owner] = None
 
-    def _pass_mutex(self, state: StepState) -> None:
+    def _pass_places(self, state: StepState) -> None:
+        """Hand on its mutex, and its place among the steps of its pipeline, if it had one."""
         line = self.mutexes.get(state.step.mutex or "")
         if line and line[0] == state.step.id:
             line.popleft()
             if line:
                 self.ready.append(line[0])
+        plan = state.within
+        if plan.bound is not None and not state.expands:
+            plan.active -= 1
+            if plan.held:
+                self._make_ready(plan.held.popleft())
 
     def _end_instance(self, group: StepState, ended: StepState, at: float) -> None:
         """One of several has ended; with the last of them the step does."""
@@ -360,13 +379,6 @@ class RunState:
                 state.blocked_by = event.by
             case _:
                 pass
-
-
-def _is_allowed(step: Step, event: StepFailed) -> bool:
-    """Whether the step may fail in this way."""
-    if isinstance(step.allow_failure, bool):
-        return step.allow_failure
-    return event.reason == Reason.EXIT and event.exit_code in step.allow_failure
 
 
 def fold(events: Iterable[AnyEvent]) -> RunState:

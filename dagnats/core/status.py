@@ -5,6 +5,7 @@ from enum import StrEnum
 
 from dagnats.core.events import (
     Event,
+    PipelineStarted,
     StepBlocked,
     StepCancelled,
     StepExpanded,
@@ -52,6 +53,7 @@ TRANSITIONS: Mapping[Status, Mapping[type[Event], frozenset[Status]]] = {
         StepCancelled: frozenset({Status.CANCELLED}),
     },
     Status.RUNNING: {
+        PipelineStarted: frozenset({Status.RUNNING}),
         StepSucceeded: frozenset({Status.SUCCEEDED}),
         StepFailed: _FAILED,
         StepCancelled: frozenset({Status.CANCELLED}),

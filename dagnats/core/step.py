@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from dagnats.core.events import StepFailed
 from dagnats.core.pipeline import JSON, Step
+from dagnats.core.planstate import PlanState
 from dagnats.core.status import Status
 
 
@@ -27,10 +28,12 @@ class StepState:
 
     `culprit` is the first step, it or one before it, that did not end well, and `failed` is true when it or anything before it failed.
     Both pass from a step to its dependents: they answer `success()` and `failure()`. An instance has a `parent`, a `label` and its `value`: the
-    cell of a matrix, or the item of a list.
+    cell of a matrix, or the item of a list. `within` is the plan whose step it is, and `final` says that it is of its `finally`; `subrun` is what its
+    newest attempt has made of the pipeline that it runs.
     """
 
     step: Step
+    within: PlanState
     final: bool
     open_needs: int
     status: Status = Status.PENDING
@@ -50,6 +53,7 @@ class StepState:
     label: str = ""
     value: JSON = None
     instances: Instances | None = None
+    subrun: PlanState | None = None
 
     @property
     def tainted(self) -> bool:

@@ -174,7 +174,7 @@ def total_line(state: RunState, style: Style) -> str:
             counts[step.status] = counts.get(step.status, 0) + 1
     parts = [f"{counts[status]} {status.replace('_', ' ')}" for status in Status if counts.get(status)]
     spans = {id_: took_s(step) for id_, step in state.steps.items()}
-    path_s = critical_path(state.graph, spans)[0] + critical_path(state.final_graph, spans)[0]
+    path_s = critical_path(state.own.graph, spans)[0] + critical_path(state.own.final_graph, spans)[0]
     code = _GREEN if state.outcome is Outcome.SUCCEEDED else _RED
     outcome = style.paint(f"{state.plan.name}: {state.outcome.replace('_', ' ')}", code)
     elapsed = duration(max(0.0, state.at - state.started.at))

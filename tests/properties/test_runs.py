@@ -1,6 +1,7 @@
 """Whatever the plan and whatever its workers do: a run ends, keeps its bounds, and is what its journal says."""
 
 import random
+from collections.abc import Sequence
 from copy import deepcopy
 from dataclasses import fields, replace
 from typing import Any
@@ -10,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dagnats.core.codec import commit_hash, decode_commit, encode_commit
-from dagnats.core.decide import Failed, Report, Started, Stopped, Succeeded, admit, decide
+from dagnats.core.decide import Failed, Opened, Report, Started, Stopped, Succeeded, admit, decide
 from dagnats.core.events import (
     AnyEvent,
     CancelledBy,
@@ -23,6 +24,7 @@ from dagnats.core.events import (
     StepStarted,
 )
 from dagnats.core.pipeline import FanOut, Pipeline, Retry, Step
+from dagnats.core.planstate import PlanState
 from dagnats.core.state import TERMINAL, IllegalEventError, RunState, Status, StepState, fold
 from dagnats.definition.select import Selection, select
 from dagnats.dispatch import Dispatch
@@ -65,26 +67,29 @@ FAN_OUTS = st.one_of(
 
 
 @st.composite
-def step_lists(draw: st.DrawFn, prefix: str, least: int, most: int) -> tuple[Step, ...]:
-    """Give steps of which each needs some of those before it."""
+def step_lists(draw: st.DrawFn, prefix: str, least: int, most: int, files: Sequence[str] = ()) -> tuple[Step, ...]:
+    """Give steps of which each needs some of those before it, and some run the pipelines of files."""
     steps: list[Step] = []
     for number in range(draw(st.integers(least, most))):
         before = [step.id for step in steps if step.handles is None]
         needs = draw(st.lists(st.sampled_from(before), max_size=3, unique=True)) if before else []
         condition = draw(st.sampled_from(CONDITIONS))
         asks = condition is not None and condition.endswith("()")
+        file = draw(st.sampled_from([None, None, None, *files]))
         steps.append(
             Step(
                 id=f"{prefix}{number}",
                 needs=tuple(needs),
                 condition=condition,
                 status_functions=frozenset([condition.removesuffix("()")] if asks else []),
-                run="true",
+                run="true" if file is None else None,
+                pipeline=file,
                 retry=draw(RETRIES),
                 allow_failure=draw(st.sampled_from([False, False, False, True])),
                 fan_out=draw(FAN_OUTS),
                 each_condition=condition is not None and draw(st.booleans()),
-                mutex=draw(st.sampled_from([None, None, None, "one", "two"])),
+                # a step of the pipeline might wait for the one that runs it: a file with such steps is refused
+                mutex=draw(st.sampled_from([None, None, None, "one", "two"])) if file is None else None,
             )
         )
         if draw(st.sampled_from([False, False, False, True])):
@@ -94,13 +99,33 @@ def step_lists(draw: st.DrawFn, prefix: str, least: int, most: int) -> tuple[Ste
     return tuple(steps)
 
 
+INNERMOST = st.builds(
+    Pipeline,
+    name=st.just("c"),
+    file=st.just("c.yaml"),
+    steps=step_lists("s", 1, 3),
+    finally_steps=step_lists("f", 0, 2),
+    fail_fast=st.booleans(),
+    max_parallel=st.sampled_from([None, 1, 2]),
+)
+INNER = st.builds(
+    Pipeline,
+    name=st.just("b"),
+    file=st.just("b.yaml"),
+    steps=step_lists("s", 1, 3, ["c.yaml"]),
+    finally_steps=step_lists("f", 0, 2, ["c.yaml"]),
+    fail_fast=st.booleans(),
+    max_parallel=st.sampled_from([None, 1, 2]),
+)
+FILES = ("b.yaml", "c.yaml")
 WHOLE_PLANS = st.builds(
     Pipeline,
     name=st.just("any"),
     file=st.just("any.yaml"),
-    steps=step_lists("s", 1, 20),
-    finally_steps=step_lists("f", 0, 5),
+    steps=step_lists("s", 1, 20) | step_lists("s", 1, 6, FILES),
+    finally_steps=step_lists("f", 0, 5) | step_lists("f", 0, 2, FILES),
     fail_fast=st.booleans(),
+    pipelines=st.fixed_dictionaries({"b.yaml": INNER, "c.yaml": INNERMOST}),
 )
 
 
@@ -180,8 +205,10 @@ class World:
         who = {"step": attempt[0], "attempt": attempt[1], "worker": worker}
         kinds = ["succeeded", "succeeded", "failed"] + ["stopped"] * 3 * (attempt in self.ordered)
         kind = self.chance.choice(kinds)
-        if kind == "succeeded":
-            report: Report = Succeeded(**who, outputs={"n": len(self.events)})
+        if kind == "succeeded" and self.state.steps[attempt[0]].step.pipeline is not None:
+            report: Report = Opened(**who, params={"n": len(self.events)})
+        elif kind == "succeeded":
+            report = Succeeded(**who, outputs={"n": len(self.events)})
         elif kind == "stopped":
             report = Stopped(**who)
         else:
@@ -235,14 +262,15 @@ class World:
         if isinstance(event, StepScheduled):
             self.tasks[event.step, event.attempt] = event.not_before or 0.0
         if isinstance(event, CancelRequested):
-            self.ordered |= {at for at in self.held if event.force or not self.state.steps[at[0]].final}
+            self.ordered |= {at for at in self.held if at[0] in self.state.stopping}
         self._bounds()
 
     def _allowed(self, event: AnyEvent) -> None:
         """What must hold before an event, said without the state's own queues."""
         if isinstance(event, StepScheduled):
             step = self.state.steps[event.step]
-            before = {id_ for id_, other in self.state.steps.items() if step.final and not other.final}
+            beside = {id_: other for id_, other in self.state.steps.items() if other.within is step.within}
+            before = {id_ for id_, other in beside.items() if step.final and not other.final}
             assert {self.state.steps[id_].status for id_ in before | set(step.step.needs)} <= TERMINAL
             assert event.attempt == step.attempt + 1 <= step.step.retry.max_attempts
             assert not self.state.forced
@@ -253,12 +281,20 @@ class World:
     def _bounds(self) -> None:
         statuses = {id_: step.status for id_, step in self.state.steps.items()}
         steps = self.state.steps
-        running = {id_ for id_, status in statuses.items() if status is Status.RUNNING and not steps[id_].expands}
+        running = {
+            id_
+            for id_, status in statuses.items()
+            if status is Status.RUNNING and not steps[id_].expands and id_ not in self.state.subruns
+        }
         assert running == set(self.state.running)
         assert len(running) <= self.state.started.max_parallel
         assert self.state.queued == sum(status is Status.QUEUED for status in statuses.values())
         self._bounds_of_instances()
-        for id_, before in self.ended.items():
+        self._bounds_of_pipelines()
+        for id_, before in list(self.ended.items()):
+            if id_ not in self.state.steps:
+                del self.ended[id_]  # it is of a pipeline that is tried again
+                continue
             assert fields_of(self.state.steps[id_]) == before, "a step that ended does not change"
         for id_, status in statuses.items():
             if status in TERMINAL and id_ not in self.ended:
@@ -273,10 +309,25 @@ class World:
             if bound is not None and not step.instances.cancelled and self.state.cancel is None:
                 assert sum(one.parent == step.step.id for one in open_) <= bound
 
+    def _bounds_of_pipelines(self) -> None:
+        for owner, plan in self.state.subruns.items():
+            assert self.state.steps[owner].status is Status.RUNNING
+            under_way = [
+                step
+                for step in self.state.steps.values()
+                if step.within is plan and step.status in OPEN and not step.expands
+            ]
+            assert plan.bound is None or len(under_way) <= plan.bound
+
 
 def fields_of(step: StepState) -> dict[str, Any]:
     found = {field.name: getattr(step, field.name) for field in fields(step)}
-    return found | {"instances": deepcopy(step.instances)}
+    plans = {"within": step.within.prefix, "subrun": plan_fields(step.subrun) if step.subrun is not None else None}
+    return found | {"instances": deepcopy(step.instances)} | plans
+
+
+def plan_fields(plan: PlanState) -> dict[str, Any]:
+    return {**vars(plan), "held": list(plan.held), "outcome": plan.outcome}
 
 
 def everything(state: RunState) -> dict[str, Any]:
@@ -287,8 +338,9 @@ def everything(state: RunState) -> dict[str, Any]:
         "doomed": list(state.doomed),
         "mutexes": {name: list(line) for name, line in state.mutexes.items()},
         "fan-outs": [list(state.expanded), list(state.failing), state.instance_count],
-        "counts": [state.queued, state.open_steps, state.open_final_steps],
-        "ends": [state.any_failed, state.cancel, state.forced, state.finished, state.outcome],
+        "plans": [plan_fields(plan) for plan in (state.own, *state.subruns.values())],
+        "over": [list(state.over), dict(state.stopping)],
+        "ends": [state.queued, state.forced, state.finished],
         "place": [state.run, state.seq, state.at],
     }
 
@@ -307,7 +359,9 @@ WORLDS = st.builds(
 def test_any_run_ends_and_is_what_its_journal_says(world: World):
     world.run()
     state = world.state
-    statuses = {step.status for step in state.steps.values()}
+    statuses = {step.status for step in state.steps.values() if step.within is state.own}
+    assert not state.subruns
+    assert {step.status for step in state.steps.values()} <= TERMINAL
     assert isinstance(world.events[-1], RunFinished)
     assert statuses <= TERMINAL
     assert state.finished.outcome is state.outcome

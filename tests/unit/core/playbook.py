@@ -4,11 +4,12 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from dagnats.core.decide import EvaluationError, Failed, Report, Started, Stopped, Succeeded, admit, decide
+from dagnats.core.decide import EvaluationError, Failed, Opened, Report, Started, Stopped, Succeeded, admit, decide
 from dagnats.core.events import (
     AnyEvent,
     CancelledBy,
     CancelRequested,
+    PipelineStarted,
     Reason,
     RunFinished,
     RunStarted,
@@ -22,6 +23,7 @@ from dagnats.core.events import (
     StepSucceeded,
 )
 from dagnats.core.pipeline import Pipeline, Retry, Step
+from dagnats.core.planstate import PlanState
 from dagnats.core.state import RunState, fold
 
 STATUS_FUNCTIONS = ("success", "failure", "always", "cancelled")
@@ -34,6 +36,7 @@ VERBS = {
     StepSkipped: "skip",
     StepBlocked: "block",
     StepCancelled: "cancel",
+    PipelineStarted: "open",
 }
 
 
@@ -41,7 +44,8 @@ def step(id_: str, *needs: str, when: str | None = None, retries: int = 0, **mor
     """Give a step; `when` is its condition, `retries` are attempts beyond the first."""
     asks = frozenset(name for name in STATUS_FUNCTIONS if when is not None and f"{name}()" in when)
     more = {"retry": Retry(max_attempts=retries + 1), **more}
-    return Step(id=id_, needs=needs, condition=when, status_functions=asks, run="true", **more)
+    script = None if "pipeline" in more else "true"
+    return Step(id=id_, needs=needs, condition=when, status_functions=asks, run=script, **more)
 
 
 def plan(*steps: Step, last: tuple[Step, ...] = (), **more: Any) -> Pipeline:
@@ -53,15 +57,16 @@ class Answers:
 
     def condition(self, state: RunState, asked: Step) -> bool:
         own = state.steps[asked.id]
-        failed = state.any_failed if own.final else own.failed
-        tainted = (state.any_failed or state.cancel is not None) if own.final else own.tainted
+        within = own.within
+        failed = within.any_failed if own.final else own.failed
+        tainted = (within.any_failed or within.cancel is not None) if own.final else own.tainted
         words = {
             "true": True,
             "false": False,
             "always()": True,
             "failure()": failed,
             "success()": not tainted,
-            "cancelled()": state.cancel is not None,
+            "cancelled()": within.cancel is not None,
         }
         if asked.condition == "broken":
             raise EvaluationError(f"steps.{asked.id}.if: no such name")
@@ -70,8 +75,9 @@ class Answers:
     def items(self, state: RunState, asked: Step) -> list[Any]:
         return asked.fan_out.items
 
-    def outputs(self, state: RunState) -> tuple[Mapping[str, Any], Mapping[str, str]]:
-        return {id_: dict(each.outputs) for id_, each in state.steps.items() if each.outputs}, {}
+    def outputs(self, state: RunState, plan: PlanState) -> tuple[Mapping[str, Any], Mapping[str, str]]:
+        steps = (state.steps[each.id] for each in (*plan.steps, *plan.final_steps))
+        return {each.step.id: dict(each.outputs) for each in steps if each.outputs}, {}
 
 
 class Playbook:
@@ -128,11 +134,16 @@ class Playbook:
         )
         return self.report(failed, jitter)
 
+    def open(self, id_: str, worker: str = "w1", **values: Any) -> list[str]:
+        """The pipeline that the step runs begins."""
+        return self.report(Opened(step=id_, attempt=self._attempt(id_, None), worker=worker, **values))
+
     def stopped(self, id_: str, worker: str = "w1") -> list[str]:
         return self.report(Stopped(step=id_, attempt=self._attempt(id_, None), worker=worker))
 
-    def cancel(self, by: CancelledBy = CancelledBy.SIGNAL, *, force: bool = False) -> list[str]:
-        return self.apply(CancelRequested(seq=self.state.seq + 1, at=self.now, by=by, why="asked", force=force))
+    def cancel(self, by: CancelledBy = CancelledBy.SIGNAL, *, force: bool = False, id_: str | None = None) -> list[str]:
+        asked = CancelRequested(seq=self.state.seq + 1, at=self.now, by=by, why="asked", force=force, step=id_)
+        return self.apply(asked)
 
     def run(self, id_: str) -> list[str]:
         """Start and succeed."""
@@ -159,7 +170,7 @@ def line(event: AnyEvent) -> str:  # noqa: PLR0911 - one line an event
         case RunFinished():
             return f"finish {event.outcome}"
         case CancelRequested(step=str(id_)):
-            return f"cancel instances of {id_} by {event.by}"
+            return f"cancel what {id_} runs by {event.by}"
         case CancelRequested():
             return f"cancel run by {event.by}"
         case StepScheduled(not_before=float(at)):

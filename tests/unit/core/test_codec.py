@@ -30,7 +30,9 @@ FULL: list[AnyEvent] = [
     ),
     events.StepScheduled(seq=2, at=2.0, step="a", attempt=1, not_before=9.25),
     events.StepStarted(seq=3, at=2.0, step="a", attempt=1, worker="w"),
-    events.StepSucceeded(seq=4, at=2.0, step="a", attempt=1, outputs={"é": "\ud800"}, output_bytes=7, dropped_bytes=1),
+    events.StepSucceeded(
+        seq=4, at=2.0, step="a", attempt=1, outputs={"é": "\ud800"}, output_bytes=7, dropped_bytes=1, notes={"o": "why"}
+    ),
     events.StepFailed(
         seq=5,
         at=2.0,
@@ -45,6 +47,7 @@ FULL: list[AnyEvent] = [
         dropped_bytes=2,
     ),
     events.StepExpanded(seq=6, at=2.0, step="a", items=("x", {"k": [1]}, None)),
+    events.PipelineStarted(seq=6, at=2.0, step="a", attempt=2, params={"n": [1]}, vars={"v": None}),
     events.StepSkipped(seq=6, at=2.0, step="a", condition="false"),
     events.StepBlocked(seq=7, at=2.0, step="a", by=("b", "c")),
     events.StepCancelled(seq=8, at=2.0, step="a", attempt=2, output_bytes=3, dropped_bytes=4),
@@ -58,6 +61,7 @@ BARE: list[AnyEvent] = [
     events.StepFailed(seq=4, at=2.0, step="a", attempt=0, reason=Reason.EXIT, message=""),
     events.StepExpanded(seq=5, at=2.0, step="a"),
     events.StepExpanded(seq=5, at=2.0, step="a", items=()),
+    events.PipelineStarted(seq=5, at=2.0, step="a", attempt=1),
     events.StepBlocked(seq=5, at=2.0, step="a", by=()),
     events.StepCancelled(seq=6, at=2.0, step="a", attempt=0),
     events.CancelRequested(seq=7, at=2.0, by=CancelledBy.FAIL_FAST, why=""),

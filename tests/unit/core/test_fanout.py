@@ -187,7 +187,7 @@ def test_the_first_failure_cancels_the_other_instances_when_asked_to():
     assert run.first == ["expand x", "schedule other", "schedule x[a]", "schedule x[b]"]
     run.start("x[a]")
     run.start("x[b]")
-    assert run.fail("x[a]") == ["fail x[a] exit", "cancel instances of x by fail_fast", "cancel x[c]"]
+    assert run.fail("x[a]") == ["fail x[a] exit", "cancel what x runs by fail_fast", "cancel x[c]"]
     assert run.stopped("x[b]") == ["cancel x[b]"]
     assert run.statuses()["x"] == "failed"
     assert run.run("other")[-1] == "finish failed"

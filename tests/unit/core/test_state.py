@@ -20,6 +20,7 @@ FIELDS: dict[type[Event], dict[str, Any]] = {
     events.StepSucceeded: {"attempt": 1},
     events.StepFailed: {"attempt": 1, "reason": Reason.EXIT, "message": "ended with 1"},
     events.StepExpanded: {"items": ("a",)},
+    events.PipelineStarted: {"attempt": 1},
     events.StepSkipped: {"condition": "false"},
     events.StepBlocked: {"by": ("before",)},
     events.StepCancelled: {"attempt": 1},
@@ -114,7 +115,8 @@ def open_step(status: Status, **more: Any) -> Playbook:
     """`x` in a status that is not the last, with the retry policy and so on that a case asks for."""
     if status is Status.PENDING:
         return Playbook(plan(step("busy"), step("next"), step("x", **more)), max_parallel=1)
-    run = Playbook(plan(step("x", **{"retry": LATER, **more} if status is Status.WAITING else more)))
+    one = step("x", **{"retry": LATER, **more} if status is Status.WAITING else more)
+    run = Playbook(plan(one, pipelines={"sub.yaml": plan(step("inner"))}))
     if status is not Status.QUEUED:
         run.start("x")
     if status is Status.WAITING:
@@ -130,6 +132,21 @@ def undecided() -> Playbook:
     event, _ = admit(run.state, report, at=run.now, jitter=0.0)
     assert event is not None
     run.state.apply(event)
+    return run
+
+
+def unopened() -> Playbook:
+    """`x` runs a pipeline, of which nothing is known yet."""
+    inner = plan(step("inner"), last=(step("last"),))
+    run = Playbook(plan(step("x", pipeline="sub.yaml"), pipelines={"sub.yaml": inner}))
+    run.start("x")
+    return run
+
+
+def opened() -> Playbook:
+    """`x` runs a pipeline, whose steps have not ended."""
+    run = unopened()
+    run.open("x")
     return run
 
 
@@ -158,6 +175,7 @@ CASES: list[tuple[Status, type[Event], Status, dict[str, Any], dict[str, Any]]] 
     (Status.PENDING, events.StepFailed, Status.WARNING, {**EXIT, "attempt": 0}, {"allow_failure": True}),
     (Status.QUEUED, events.StepStarted, Status.RUNNING, FIELDS[events.StepStarted], {}),
     (Status.RUNNING, events.StepSucceeded, Status.SUCCEEDED, FIELDS[events.StepSucceeded], {}),
+    (Status.RUNNING, events.PipelineStarted, Status.RUNNING, {"attempt": 1}, {"pipeline": "sub.yaml"}),
     (Status.WAITING, events.StepStarted, Status.RUNNING, {"attempt": 2, "worker": "w1"}, {}),
     *((status, events.StepCancelled, Status.CANCELLED, FIELDS[events.StepCancelled], {}) for status in OPEN),
     *((status, events.StepFailed, target, fields, more) for status in OPEN for target, fields, more in FAILURES),
@@ -209,6 +227,13 @@ def test_target_outside_the_row_is_refused():
     [
         (running, "after", events.StepScheduled, {"attempt": 1}),
         (running, "after", events.StepCancelled, {"attempt": 0}),
+        (running, "x", events.PipelineStarted, {"attempt": 1}),
+        (unopened, "x", events.StepSucceeded, {"attempt": 1}),
+        (opened, "x", events.PipelineStarted, {"attempt": 1}),
+        (opened, "x", events.StepSucceeded, {"attempt": 1}),
+        (opened, "x", events.StepFailed, EXIT),
+        (opened, "x", events.StepCancelled, {"attempt": 1}),
+        (opened, "x/last", events.StepScheduled, {"attempt": 1}),
         (waiting, "x", events.StepScheduled, {"attempt": 2}),
         (undecided, "x", events.StepStarted, {"attempt": 2, "worker": "w1"}),
         (lambda: Playbook(plan(step("x"), last=(step("z"),))), "z", events.StepScheduled, {"attempt": 1}),
