@@ -10,6 +10,8 @@ from dagnats.core.pipeline import JSON, Step
 from dagnats.core.planstate import PlanState
 from dagnats.core.state import TERMINAL, RunState, Status, StepState
 from dagnats.core.text import encode_json, has_template
+from dagnats.definition.params import accepted_of_step
+from dagnats.errors import UsageError
 
 SHOWN = 60
 
@@ -56,6 +58,8 @@ class Dispatch:
 
     def task(self, state: RunState, step: Step, attempt: int, not_before: float | None) -> Task:
         """Give the task for an attempt. Raises EvaluationError where a template fails."""
+        if step.pipeline is not None:
+            return self._opening(state, step, step.pipeline, attempt, not_before)
         texts = [*step.env.values(), *(step.command or ()), step.run or "", step.working_dir or ""]
         templates = [text for text in texts if has_template(text)]
         within = state.steps[step.id].within
@@ -98,6 +102,33 @@ class Dispatch:
             secret_env=secret_env,
             secret_script=secret_script,
             context=_mentioned_values(context, sealed),
+            pipeline=within.plan.file if within.owner is not None else "",
+        )
+
+    def _opening(self, state: RunState, step: Step, file: str, attempt: int, not_before: float | None) -> Task:
+        """Give the task that opens the pipeline of a step."""
+        started, plan = state.started, state.plan.pipelines[file]
+        within = state.steps[step.id].within
+        params = {name: param.default for name, param in plan.params.items()}
+        for name, value in step.params.items():
+            given = self._value(state, within, value, f"params.{name}", step)
+            try:
+                params[name] = accepted_of_step(name, plan.params[name], given)
+            except UsageError as error:
+                raise EvaluationError(f"{file}: {error}") from error
+        place = pipeline_context(plan.name, plan.file, started.workspace)
+        return Task(
+            run=state.run,
+            step=step.id,
+            attempt=attempt,
+            kind="pipeline",
+            cwd=started.workspace,
+            timeout_s=step.timeout_s,
+            not_before=not_before,
+            context={"params": params, "env": started.env, "git": started.git, "pipeline": place} if plan.vars else {},
+            pipeline=file,
+            params=params,
+            vars=plan.vars,
         )
 
     def _root(self, state: RunState, within: PlanState) -> Mapping[str, str]:

@@ -16,9 +16,9 @@ from dagnats.bus.topology import set_up
 from dagnats.core.events import CancelledBy, RunStarted
 from dagnats.core.pipeline import JSON
 from dagnats.core.state import RunState
-from dagnats.dispatch import Dispatch
+from dagnats.dispatch import Dispatch, pipeline_context
 from dagnats.engine import Engine
-from dagnats.errors import DiskFullError, EngineError, InterruptedEarlyError
+from dagnats.errors import DiskFullError, EngineError, InterruptedEarlyError, UsageError
 from dagnats.report.console import Console
 from dagnats.report.feed import Feed, Reporter
 from dagnats.report.jsonlines import JsonLines, event_json
@@ -26,7 +26,7 @@ from dagnats.report.plain import EventsFile, Prefixed, open_events
 from dagnats.report.style import Style, wants_color
 from dagnats.repository import read_git
 from dagnats.request import Prepared
-from dagnats.variables import resolve_vars
+from dagnats.variables import Resolver, VariableError
 from dagnats.workers.kinds import actions
 from dagnats.workers.worker import Worker
 
@@ -97,7 +97,7 @@ class _Drive:
         self._engine = engine = Engine(link, dispatch, self._feed, started)
         for number in self._interrupts:
             self._cancel(number)
-        kinds = actions(prepared.guardian, prepared.directory.scratch)
+        kinds = actions(prepared.guardian, prepared.directory.scratch, prepared.variables)
         self._worker = worker = Worker(
             link, kinds, 2 * prepared.max_parallel, self._feed, on_crash=engine.crash, vault=prepared.vault
         )
@@ -138,13 +138,18 @@ class _Drive:
     async def _variables(self, known: Mapping[str, Mapping[str, JSON]]) -> dict[str, JSON]:
         """Resolve `vars`; they are recorded, so that no secret may be in them."""
         prepared, vault = self._prepared, self._prepared.vault
-        arguments = (prepared.plan, known, prepared.workspace, prepared.guardian)
+        plan, workspace = prepared.plan, prepared.workspace
+        hide = vault.masker.text if vault is not None else str
+        known = {**known, "pipeline": pipeline_context(plan.name, plan.file, str(workspace))}
+        try:
+            resolved = await Resolver(prepared.guardian, workspace, hide=hide).resolve(plan.vars, known)
+        except VariableError as error:
+            raise UsageError(f"{plan.file}: {error}; nothing was started") from error
         if vault is None:
-            return await resolve_vars(*arguments)
+            return resolved
         self._notes += [
             f"secret `{name}` has fewer than 4 characters and is not masked in output" for name in vault.unmasked
         ]
-        resolved = await resolve_vars(*arguments, hide=vault.masker.text)
         variables: dict[str, JSON] = vault.masker.value(resolved)
         self._notes += [
             f"`vars.{name}` held a secret, which is replaced by ***: vars are recorded"

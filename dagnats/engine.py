@@ -29,12 +29,15 @@ from dagnats.core.events import (
     AnyEvent,
     CancelledBy,
     CancelRequested,
+    PipelineStarted,
     Reason,
     RunStarted,
     StepCancelled,
     StepFailed,
     StepScheduled,
+    StepSucceeded,
 )
+from dagnats.core.planstate import PlanState
 from dagnats.core.state import RunState, Status
 from dagnats.dispatch import Dispatch
 
@@ -81,6 +84,7 @@ class Engine:
         self._claimed: set[str] = set()  # steps that were let start, which is among the causes
         self._ending: set[str] = set()  # steps whose good end is among the causes, so that their places are free
         self._recording: asyncio.TimerHandle | None = None
+        self._limits: dict[str, list[asyncio.TimerHandle]] = {}  # by step: when its pipeline has taken too long
         self._ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._broken = False
         self.state = RunState(started)
@@ -100,7 +104,7 @@ class Engine:
             await self._ended
         finally:
             sender.cancel()
-            for timer in (watchdog, self._recording):
+            for timer in (watchdog, self._recording, *(timer for timers in self._limits.values() for timer in timers)):
                 if timer is not None:
                     timer.cancel()
         return self.state
@@ -117,6 +121,26 @@ class Engine:
 
     def _timed_out(self) -> None:
         self.cancel(CancelledBy.TIMEOUT, f"the run took longer than its timeout of {self.state.plan.timeout_s:g}s")
+
+    def _limit(self, event: PipelineStarted) -> None:
+        """Have a pipeline cancelled once it has taken longer than its step allows, counted from the start of that one, or its file."""
+        step, subrun = self.state.steps[event.step], self.state.subruns.get(event.step)
+        if subrun is None or step.attempt != event.attempt:
+            return  # it has ended by now
+        since = step.started_at or event.at
+        for limit_s, begin, whose in (
+            (step.step.timeout_s, since, "its"),
+            (subrun.plan.timeout_s, event.at, subrun.plan.file + "'s"),
+        ):
+            if limit_s is not None:
+                why = f"ran longer than {whose} timeout of {limit_s:g}s"
+                left_s = max(0.0, begin + limit_s - time.time())
+                timer = asyncio.get_running_loop().call_later(left_s, self._took_too_long, subrun, why)
+                self._limits.setdefault(event.step, []).append(timer)
+
+    def _took_too_long(self, subrun: PlanState, why: str) -> None:
+        if self.state.subruns.get(subrun.owner or "") is subrun:
+            self._caused(CancelRequested(seq=0, at=0.0, by=CancelledBy.TIMEOUT, why=why, step=subrun.owner))
 
     def _reported(self, told: Told) -> None:
         report = told.report
@@ -214,8 +238,12 @@ class Engine:
             events.append(event)
 
     def _admit_cancel(self, request: CancelRequested) -> CancelRequested | None:
-        """A second request counts only when it asks for more; a run's timeout does not reach into `finally`."""
+        """A second request counts only when it asks for more; a timeout does not reach into `finally`."""
         state = self.state
+        if request.step is not None:
+            subrun = state.subruns.get(request.step)
+            late = subrun is None or subrun.cancel is not None or subrun.in_finally
+            return None if late else replace(request, seq=state.seq + 1, at=time.time())
         repeated = state.cancel is not None and not (request.force and not state.forced)
         late = state.finished is not None or (request.by is CancelledBy.TIMEOUT and state.in_finally)
         return None if repeated or late else replace(request, seq=state.seq + 1, at=time.time())
@@ -224,6 +252,8 @@ class Engine:
         """Decide until nothing more follows."""
         decisions: list[AnyEvent] = []
         while (event := decide(self.state, self._dispatch)) is not None:
+            if isinstance(event, StepFailed):
+                event = replace(event, jitter=random.random())  # noqa: S311 - spreads retries
             self.state.apply(event)
             decisions.append(event)
         return decisions
@@ -272,6 +302,11 @@ class Engine:
                 self._unstored.discard(event.step)
             case CancelRequested():
                 self._stop(event)
+            case PipelineStarted():
+                self._limit(event)
+            case StepSucceeded() | StepFailed() | StepCancelled() if event.step in self._limits:
+                for timer in self._limits.pop(event.step):
+                    timer.cancel()
             case StepCancelled() if event.attempt > 0:
                 order_stop(self._link, self.state.run, event.step, event.attempt, kill=False)
             case StepFailed(reason=Reason.LOST):

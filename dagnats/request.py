@@ -51,6 +51,7 @@ class Prepared:
     guardian: Guardian
     server: Server
     vault: "Vault | None" = None  # None if the plan has no secrets
+    variables: Mapping[str, Mapping[str, str]] = field(default_factory=dict)  # of `dotenv`, by pipelines that steps run
 
     @property
     def max_parallel(self) -> int:

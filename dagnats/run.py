@@ -5,6 +5,7 @@ imports are most of the time of a short run.
 """
 
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -35,28 +36,36 @@ if TYPE_CHECKING:
 
 def run(request: Request) -> int:
     """Run the file; gives the exit code. Raises DagnatsError for all that is not a step's failure."""
-    plan = select(load(request.file, request.text), request.selection)
+    plan = _bounded(select(load(request.file, request.text), request.selection), request.jobs)
     _check_exit_code_from(request, plan)
     refuse_unset(plan, os.environ)
     params = resolve(plan.params, request.params, request.param_files, os.environ)
     workspace = project_root(request.file)
-    variables = _dotenv(plan, workspace)
+    variables = {file: _dotenv(one, workspace) for file, one in plan.pipelines.items() if one.dotenv}
+    own_variables = _dotenv(plan, workspace)
     vault = _secrets(request, plan, workspace, params)
     # What the files hold goes to processes and nowhere else: no event and no task has it.
-    guardian = Guardian.start({**_inherited(os.environ), **variables})
+    guardian = Guardian.start({**_inherited(os.environ), **own_variables})
     directory = rundir.create(workspace, ephemeral=request.ephemeral)
     guardian.remove_at_end(directory.passing, whole=request.ephemeral)
     try:
         server = _started_server(guardian, directory.path)
         from dagnats.drive import drive  # noqa: PLC0415 - measured: 120 ms, hidden behind the start of the server
 
-        state = drive(Prepared(request, plan, params, workspace, directory, guardian, server, vault))
+        state = drive(Prepared(request, plan, params, workspace, directory, guardian, server, vault, variables))
     except UsageError:
         directory.refuse()
         raise
     finally:
         directory.close()
     return exit_code(state, request.exit_code_from)
+
+
+def _bounded(plan: "Pipeline", jobs: int | None) -> "Pipeline":
+    """Take away what the pipelines that steps run say of how many steps run at once, where the command line says it."""
+    if jobs is None or not plan.pipelines:
+        return plan
+    return replace(plan, pipelines={file: replace(one, max_parallel=None) for file, one in plan.pipelines.items()})
 
 
 def _dotenv(plan: "Pipeline", workspace: "Path") -> dict[str, str]:
@@ -94,7 +103,7 @@ def _check_exit_code_from(request: Request, plan: "Pipeline") -> None:
 
 def _secrets(request: Request, plan: "Pipeline", workspace: "Path", params: "Mapping[str, JSON]") -> "Vault | None":
     """Ask for the secrets before anything starts, so that no process inherits those of the environment."""
-    if not plan.secrets:
+    if not any(one.secrets for one in (plan, *plan.pipelines.values())):
         return None
     from dagnats.sources import collect  # noqa: PLC0415 - measured: a run without secrets does not pay for masking them
 

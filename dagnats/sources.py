@@ -3,7 +3,7 @@
 import asyncio
 import os
 import stat
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 
 from dagnats.core.pipeline import Pipeline
@@ -26,30 +26,37 @@ class MissingError(Exception):
 
 
 def collect(plan: Pipeline, workspace: Path, secrets_file: str | None) -> Vault:
-    """Ask for every declared secret. Raises UsageError that names all that are missing."""
+    """Ask for every declared secret, those of the pipelines that steps run too. Raises UsageError that names all that are missing.
+
+    A source that several of them name is asked once.
+    """
     given = read_secrets_file(secrets_file) if secrets_file is not None else {}
-    values = {name: given[name] for name in plan.secrets if name in given}
+    plans = {"": plan, **plan.pipelines}
+    asked = list(
+        dict.fromkeys(source for one in plans.values() for name, source in one.secrets.items() if name not in given)
+    )
+    values: dict[str, str] = {}
     missing: dict[str, str] = {}
-    for name, source in plan.secrets.items():
+    for source in asked:
         scheme, _, rest = source.partition("://")
-        if name in values or scheme == "cmd":
+        if scheme == "cmd":
             continue
         try:
-            values[name] = checked(_of_variable(rest) if scheme == "env" else _of_file(workspace, rest))
+            values[source] = checked(_of_variable(rest) if scheme == "env" else _of_file(workspace, rest))
         except MissingError as error:
-            missing[name] = str(error)
-    commands = {
-        name: source.removeprefix("cmd://")
-        for name, source in plan.secrets.items()
-        if name not in values and source.startswith("cmd://")
-    }
+            missing[source] = str(error)
+    commands = {source: source.removeprefix("cmd://") for source in asked if source.startswith("cmd://")}
     if commands and not missing:  # a command may ask a person, or cost something: not for a run that does not come
-        found, missing = asyncio.run(_of_commands(commands, workspace, values))
+        found, missing = asyncio.run(_of_commands(commands, workspace, [*values.values(), *given.values()]))
         values |= found
     if missing:
-        raise UsageError(_message(plan, missing))
-    _forget(plan)
-    return Vault({name: values[name] for name in plan.secrets})
+        raise UsageError(_message(plan, given, missing))
+    _forget(plans.values())
+    of = {
+        file: {name: given[name] if name in given else values[source] for name, source in one.secrets.items()}
+        for file, one in plans.items()
+    }
+    return Vault(of.pop(""), of)
 
 
 def read_secrets_file(path: str) -> dict[str, str]:
@@ -134,7 +141,7 @@ def _text(content: bytes) -> str:
 
 
 async def _of_commands(
-    commands: Mapping[str, str], workspace: Path, known: Mapping[str, str]
+    commands: Mapping[str, str], workspace: Path, known: Sequence[str]
 ) -> tuple[dict[str, str], dict[str, str]]:
     """Run all at once, under a guardian of their own that still has the runner's whole environment; gives values, and what is missing."""
     guardian = Guardian.start()
@@ -152,7 +159,7 @@ async def _of_commands(
     values: dict[str, str] = {}
     missing: dict[str, str] = {}
     printed = [done.stdout[:VALUE_MAX_BYTES].decode("utf-8", "replace") for done in ended if isinstance(done, Captured)]
-    hide = Masker([*known.values(), *printed]).text
+    hide = Masker([*known, *printed]).text
     for name, done in zip(commands, ended, strict=True):
         try:
             values[name] = checked(_of_command(done, hide))
@@ -177,21 +184,31 @@ def _of_command(done: Captured | BaseException, hide: Callable[[str], str]) -> s
     return _text(done.stdout)
 
 
-def _message(plan: Pipeline, missing: Mapping[str, str]) -> str:
-    width = max(map(len, missing))
-    count = "a secret is" if len(missing) == 1 else f"{len(missing)} secrets are"
+def _message(plan: Pipeline, given: Collection[str], missing: Mapping[str, str]) -> str:
+    found = [
+        (name, source, one)
+        for one in (plan, *plan.pipelines.values())
+        for name, source in one.secrets.items()
+        if name not in given and source in missing
+    ]
+    width = max(len(name) for name, _, _ in found)
+    count = "a secret is" if len(found) == 1 else f"{len(found)} secrets are"
     return "\n".join(
         [
             f"{plan.file}: {count} missing; nothing was started",
-            *(f"  {name:<{width}}  {quoted(plan.secrets[name])} {why}" for name, why in missing.items()),
+            *(
+                f"  {name:<{width}}  {quoted(source)} {missing[source]}"
+                + ("" if one is plan else f" (of {printable(one.file)})")
+                for name, source, one in found
+            ),
             "provide what is missing there, or give values by `--secrets-file FILE`",
         ]
     )
 
 
-def _forget(plan: Pipeline) -> None:
+def _forget(plans: Iterable[Pipeline]) -> None:
     """Drop the variables that were read from the environment that steps inherit, and from where the system shows it."""
-    for source in plan.secrets.values():
+    for source in (source for plan in plans for source in plan.secrets.values()):
         scheme, _, name = source.partition("://")
         if scheme == "env" and name in os.environ:
             _wipe(name)

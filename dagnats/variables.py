@@ -1,13 +1,12 @@
-"""The author's `vars`, resolved once at the start of a run, in their order: each sees those above it."""
+"""The author's `vars`, resolved once when their pipeline starts, in their order: each sees those above it."""
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from dagnats.core.decide import EvaluationError
-from dagnats.core.pipeline import JSON, Pipeline
+from dagnats.core.pipeline import JSON
 from dagnats.core.text import has_template
-from dagnats.dispatch import guarded, pipeline_context
-from dagnats.errors import UsageError
+from dagnats.dispatch import guarded
 from dagnats.pipes import capture
 from dagnats.process import Guardian, SpawnError
 
@@ -15,31 +14,56 @@ SH_TIMEOUT_S = 60.0
 _SHOWN = 500
 
 
-async def resolve_vars(
-    plan: Pipeline,
-    known: Mapping[str, Mapping[str, JSON]],
-    workspace: Path,
-    guardian: Guardian,
-    *,
-    hide: Callable[[str], str] = str,
-) -> dict[str, JSON]:
-    """Render each variable with the contexts that are known; `{sh: …}` runs in the workspace.
+class VariableError(Exception):
+    """A variable has no value; the text names it and says why."""
 
-    Raises UsageError, whose text is without what `hide` hides: nothing has been started then.
-    """
-    context: dict[str, JSON] = {**known, "pipeline": pipeline_context(plan.name, plan.file, str(workspace))}
-    resolved: dict[str, JSON] = {}
-    for name, value in plan.vars.items():
+
+class Resolver:
+    """Runs the scripts of variables in the workspace, with `env` beside the worker's own environment; what they say is shown without what `hide` hides."""
+
+    def __init__(
+        self,
+        guardian: Guardian,
+        workspace: Path,
+        *,
+        env: Mapping[str, str] | None = None,
+        hide: Callable[[str], str] = str,
+    ) -> None:
+        self._guardian = guardian
+        self._workspace = workspace
+        self._env = env or {}
+        self._hide = hide
+
+    async def resolve(self, variables: Mapping[str, JSON], known: Mapping[str, JSON]) -> dict[str, JSON]:
+        """Render each variable with the contexts that are known; `{sh: …}` is run. Raises VariableError."""
+        resolved: dict[str, JSON] = {}
+        for name, value in variables.items():
+            context = {**known, "vars": resolved}
+            try:
+                if isinstance(value, dict) and set(value) == {"sh"}:
+                    resolved[name] = await self._output_of(name, value["sh"], context)
+                else:
+                    resolved[name] = _rendered(name, value, context)
+            except (EvaluationError, SpawnError) as error:
+                raise VariableError(f"vars.{name}: {error}") from error
+        return resolved
+
+    async def _output_of(self, name: str, script: str, context: Mapping[str, JSON]) -> str:
+        env: dict[str, str] = {}
+        if has_template(script):
+            script, env = guarded(name, lambda template: template.render_script(script, context, "sh"))
+        argv = ["sh", "-eu", "-c", script]
+        env = {**self._env, **env}
+        done = await capture(self._guardian, argv, cwd=self._workspace, env=env, timeout_s=SH_TIMEOUT_S)
+        if done.timed_out:
+            raise EvaluationError(f"the command took longer than {SH_TIMEOUT_S:g}s")
+        if not done.exit.ok:
+            said = self._hide(done.stderr.decode("utf-8", "replace")).strip()[-_SHOWN:]
+            raise EvaluationError(f"the command ended with {done.exit.describe()}" + (f": {said}" if said else ""))
         try:
-            if isinstance(value, dict) and set(value) == {"sh"}:
-                resolved[name] = await _output_of(
-                    name, value["sh"], {**context, "vars": resolved}, workspace, guardian, hide=hide
-                )
-            else:
-                resolved[name] = _rendered(name, value, {**context, "vars": resolved})
-        except (EvaluationError, SpawnError) as error:
-            raise UsageError(f"{plan.file}: vars.{name}: {error}; nothing was started") from error
-    return resolved
+            return done.stdout.decode("utf-8").rstrip("\r\n")
+        except UnicodeDecodeError:
+            raise EvaluationError("the command printed something that is not UTF-8") from None
 
 
 def _rendered(name: str, value: JSON, context: Mapping[str, JSON]) -> JSON:
@@ -52,27 +76,3 @@ def _rendered(name: str, value: JSON, context: Mapping[str, JSON]) -> JSON:
             return {key: _rendered(name, item, context) for key, item in value.items()}
         case _:
             return value
-
-
-async def _output_of(
-    name: str,
-    script: str,
-    context: Mapping[str, JSON],
-    workspace: Path,
-    guardian: Guardian,
-    *,
-    hide: Callable[[str], str],
-) -> str:
-    env: dict[str, str] = {}
-    if has_template(script):
-        script, env = guarded(name, lambda template: template.render_script(script, context, "sh"))
-    done = await capture(guardian, ["sh", "-eu", "-c", script], cwd=workspace, env=env, timeout_s=SH_TIMEOUT_S)
-    if done.timed_out:
-        raise EvaluationError(f"the command took longer than {SH_TIMEOUT_S:g}s")
-    if not done.exit.ok:
-        said = hide(done.stderr.decode("utf-8", "replace")).strip()[-_SHOWN:]
-        raise EvaluationError(f"the command ended with {done.exit.describe()}" + (f": {said}" if said else ""))
-    try:
-        return done.stdout.decode("utf-8").rstrip("\r\n")
-    except UnicodeDecodeError:
-        raise EvaluationError("the command printed something that is not UTF-8") from None

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from dagnats.bus.link import Link, Message
-from dagnats.core.decide import Failed, Report, Started, Stopped, Succeeded
+from dagnats.core.decide import Failed, Opened, Report, Started, Stopped, Succeeded
 from dagnats.core.events import Reason
 from dagnats.core.text import encode_json
 
@@ -22,6 +22,7 @@ _REPORTS: dict[str, tuple[type[Any], tuple[str, ...]]] = {
         ("step", "attempt", "worker", "reason", "message", "exit_code", "outputs", "output_bytes", "dropped_bytes"),
     ),
     "Stopped": (Stopped, ("step", "attempt", "worker", "output_bytes", "dropped_bytes")),
+    "Opened": (Opened, ("step", "attempt", "worker", "params", "vars")),
 }
 _NAMES = {cls: (name, fields) for name, (cls, fields) in _REPORTS.items()}
 

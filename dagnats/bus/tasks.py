@@ -20,7 +20,8 @@ class Task:
     Either `argv` is a command, or `script` goes to `shell`: a known shell's name, or an argv in which `{0}` stands for the script's file. `env` is
     what differs from the worker's own environment. What mentions secrets is not rendered yet, as only the worker has their values: the variables of
     `secret_env`, and the script if it is a `secret_script`; `context` has the other values that they mention. `outputs` maps declared outputs to
-    {"type", "required"}. `not_before` is in unix seconds, or None.
+    {"type", "required"}. `not_before` is in unix seconds, or None. `pipeline` is the file whose secrets and variables it is given, or "" for that of the
+    run. A task of the kind "pipeline" opens one: with `params`, and with the values of `vars`, for whose templates `context` has what they may mention.
     """
 
     run: str
@@ -39,11 +40,14 @@ class Task:
     secret_env: Mapping[str, str] = field(default_factory=dict)
     secret_script: bool = False
     context: Mapping[str, Any] = field(default_factory=dict)
+    pipeline: str = ""
+    params: Mapping[str, Any] = field(default_factory=dict)
+    vars: Mapping[str, Any] = field(default_factory=dict)
 
 
 _FIELDS = (
     "run", "step", "attempt", "cwd", "kind", "argv", "shell", "script", "env", "timeout_s", "idle_timeout_s", "outputs", "not_before",
-    "secret_env", "secret_script", "context",
+    "secret_env", "secret_script", "context", "pipeline", "params", "vars",
 )  # fmt: skip
 
 

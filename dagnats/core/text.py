@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections.abc import Iterator, Mapping
 
 from dagnats.core.pipeline import JSON
 
@@ -40,3 +41,16 @@ def token(id_: str) -> str:
     if id_.isalnum() and id_.isascii():
         return id_
     return _UNSAFE.sub(lambda found: b"%%%02X" % found[0][0], id_.encode("utf-8", "surrogatepass")).decode()
+
+
+def texts_in(value: JSON) -> Iterator[str]:
+    """Give every text in a value."""
+    match value:
+        case str():
+            yield value
+        case Mapping():
+            for item in value.values():
+                yield from texts_in(item)
+        case list() | tuple():
+            for item in value:
+                yield from texts_in(item)

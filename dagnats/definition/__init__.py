@@ -1,5 +1,7 @@
 """From the text of a file to a checked plan, with every problem of the file reported at once."""
 
+from typing import TYPE_CHECKING
+
 from dagnats.core.pipeline import JSON, Pipeline
 from dagnats.definition.check import check_shape
 from dagnats.definition.compile import compile_pipeline, mappings
@@ -11,6 +13,11 @@ from dagnats.definition.schema import schema, schema_text
 from dagnats.definition.source import parse
 from dagnats.definition.tree import Node
 from dagnats.definition.values import text as plain_text
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from dagnats.definition.pipelines import Pipelines
 
 __all__ = [
     "InvalidPipelineError",
@@ -48,10 +55,20 @@ def load_document(path: str, text: bytes | None = None, *, strict: bool = False)
     """The plan, and beside it the tree of which it was made."""
     sources = {path: read(path) if text is None else text}
     problems = Problems(path, strict=strict)
-    compiled = _compile(path, sources, problems)
+    made: list[Pipelines] = []
+
+    def pipelines() -> "Pipelines":
+        if not made:
+            from dagnats.definition.pipelines import Pipelines  # noqa: PLC0415 - few files run others
+
+            made.append(Pipelines(path, sources, problems, _compile))
+        return made[0]
+
+    compiled = _compile(path, sources, problems, pipelines)
     if compiled is None or problems:
         raise InvalidPipelineError(problems.sorted(), sources, problems.total)
-    return compiled
+    root, plan = compiled
+    return root, made[0].together(plan) if made else plan
 
 
 def load_mapping(path: str) -> dict[str, JSON]:
@@ -69,7 +86,9 @@ def load_mapping(path: str) -> dict[str, JSON]:
     return values
 
 
-def _compile(path: str, sources: dict[str, bytes], problems: Problems) -> tuple[Node, Pipeline] | None:
+def _compile(
+    path: str, sources: dict[str, bytes], problems: Problems, pipelines: "Callable[[], Pipelines]"
+) -> tuple[Node, Pipeline] | None:
     text = decode(sources[path], problems, json=path.endswith(".json"))
     root = parse(text, problems) if text is not None else None
     if text is None or root is None:
@@ -82,7 +101,7 @@ def _compile(path: str, sources: dict[str, bytes], problems: Problems) -> tuple[
     # Of 100,000 steps it is enough to say that they are too many.
     if any(_is_too_long(root.get(name)) for name in ("steps", "finally")):
         return None
-    return root, compile_pipeline(root, path, lines, problems)
+    return root, compile_pipeline(root, path, lines, problems, pipelines)
 
 
 def _included(root: Node, path: str, lines: list[str], problems: Problems, size: int) -> dict[str, bytes]:

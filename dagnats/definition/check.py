@@ -167,12 +167,18 @@ class _Checker:
 
     def _one_of(self, node: Node, keys: list[str], hints: str, path: Path) -> None:
         present = [key for key in keys if key in node.value]
-        one, other = map(quoted, keys)
         if len(present) > 1:
+            one, other = map(quoted, present[:2])
             self.problems.add(node.keys[present[1]], f"{label(path)} has both {one} and {other}", "remove one of them")
-        elif not present and one not in hints and other not in hints and LATER not in hints:
-            hint = "a step runs a script or a program"
-            self.problems.add(node, f"{label(path)} has neither {one} nor {other}", hint)
+        elif not present and LATER not in hints and not any(quoted(key) in hints for key in keys):
+            names = ", ".join(map(quoted, keys[:-1]))
+            is_pipeline = node.get("type") is not None and node.value["type"].value == "pipeline"
+            hint = (
+                "name its file: `pipeline: path`"
+                if is_pipeline
+                else "a step runs a script, a program or another pipeline"
+            )
+            self.problems.add(node, f"{label(path)} has none of {names} and {quoted(keys[-1])}", hint)
 
     def _unknown(self, node: Node, key: str, part: dict[str, Any], path: Path) -> str:
         title, place = part.get("title", ""), f" in {label(path)}" if path else ""

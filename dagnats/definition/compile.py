@@ -11,17 +11,23 @@ from dagnats.definition.needs import draft, draft_handlers
 from dagnats.definition.problems import Problems
 from dagnats.definition.scopes import IN_PIPELINE, Names, Scope
 from dagnats.definition.steps import Steps
+from dagnats.definition.subruns import SubRuns
 from dagnats.definition.templates import TemplateCheck
 from dagnats.definition.tree import Node
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from dagnats.definition.pipelines import Pipelines
     from dagnats.definition.strict import Strict
 
 NOTHING = Node({}, 0, 0)
 
 
-def compile_pipeline(root: Node, file: str, lines: list[str], problems: Problems) -> Pipeline:
-    """Make the plan. It is only worth something when no problem was noted."""
+def compile_pipeline(
+    root: Node, file: str, lines: list[str], problems: Problems, pipelines: "Callable[[], Pipelines]"
+) -> Pipeline:
+    """Make the plan. It is only worth something when no problem was noted; `pipelines` gives what reads the files that steps run."""
     params = declared(root.get("params") or NOTHING, problems)
     listed, finals = mappings(root.get("steps")), mappings(root.get("finally"))
     give_defaults(root.get("defaults") or NOTHING, [*listed, *finals], problems)
@@ -37,11 +43,14 @@ def compile_pipeline(root: Node, file: str, lines: list[str], problems: Problems
     )
     templates = TemplateCheck(names, lines, problems)
     strict = _strict(names, templates, problems)
-    _check_values(root, variables, templates, strict)
     handlers = draft_handlers([*main, *last], problems)
+    subruns = SubRuns(pipelines, problems)
+    subruns.find([*main, *last, *(handler for each in handlers.values() for handler in each)])
+    names.runs = subruns.plans
+    _check_values(root, variables, templates, strict)
     names.note_roots(name for one in (*main, *last) for name in own_names(one.node))
     names.note_roots(["failed"] if handlers else [])
-    steps = Steps(root.get("defaults") or NOTHING, handlers, templates, problems, strict)
+    steps = Steps(root.get("defaults") or NOTHING, handlers, templates, subruns, problems, strict=strict)
     outputs = root.get("outputs") or NOTHING
     plan = Pipeline(
         name=values.text(root.get("name")) or "",
@@ -63,6 +72,8 @@ def compile_pipeline(root: Node, file: str, lines: list[str], problems: Problems
     )
     if strict is not None and not problems.errors:
         strict.graph(main)
+    if subruns.places and not problems.errors:
+        pipelines().weigh(plan, subruns.places, problems)
     return plan
 
 

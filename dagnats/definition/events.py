@@ -5,6 +5,7 @@ without bound.
 """
 
 import re
+import sys
 from collections.abc import Iterator
 from itertools import chain
 from typing import Any
@@ -42,6 +43,7 @@ __all__ = [
 # In `[python:3.12]` and `{url: http://x/?q}` the extension takes `:` and `?` inside a word for indicators, as YAML 1.1 did.
 WORD_COLON = re.compile(r""":(?<=[^\s\[\]{},"']:)(?=[^\s,\[\]{}])""")
 WORD_QUESTION = re.compile(r"\?(?<=[^\s\[\]{},]\?)")
+ESCAPE = re.compile(r"\\(?:u([0-9A-Fa-f]{4})|U(00[01][0-9A-Fa-f]{5}))")
 # More characters than a file of 1 MiB can hold; the first ones are for private use, and in hardly any file.
 STAND_INS = (range(0xE000, 0xF900), range(0x20000, 0x10FFFE))
 
@@ -62,13 +64,18 @@ def _hide(text: str) -> tuple[str, dict[int, str]]:
         (pattern, c) for pattern, c in ((WORD_COLON, ":"), (WORD_QUESTION, "?")) if c in text and pattern.search(text)
     ]
     if found:
-        present = set(text)
+        present = set(text) | {chr(int(four or eight, 16)) for four, eight in _escapes(text)}
         unused = (chr(code) for code in chain(*STAND_INS) if chr(code) not in present)
         for pattern, character in found:
             stand_in = next(unused)
             text = pattern.sub(stand_in, text)
             restore[ord(stand_in)] = character
     return text, restore
+
+
+def _escapes(text: str) -> list[tuple[str, str]]:
+    """What stands in a text as an escape is in its values too."""
+    return [found for found in ESCAPE.findall(text) if found[0] or int(found[1], 16) <= sys.maxunicode]
 
 
 def _restored(stream: Iterator[Any], restore: dict[int, str]) -> Iterator[Any]:

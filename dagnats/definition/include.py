@@ -7,10 +7,9 @@ of an included file are counted on from those before it, and `Problems` turns su
 import os
 from collections.abc import Iterator
 from functools import cache
-from pathlib import Path
 from typing import Any
 
-from dagnats.core.text import has_template
+from dagnats.definition.beside import INSIDE, circle, file_beside, is_inside, note_unreadable
 from dagnats.definition.check import check_shape
 from dagnats.definition.files import LINE_BREAK, MAX_BYTES, decode, read_bytes
 from dagnats.definition.problems import Problems, quoted
@@ -22,7 +21,6 @@ from dagnats.definition.tree import Node
 MAX_LEVELS = 8
 MAX_FILES = 100
 MAX_ENTRIES = 1000  # many files may include the same one
-MAX_PATH = 1000
 MAX_STEPS = 10_000
 MAPPINGS = ("params", "vars", "env")
 KEYS = ("include", "steps", *MAPPINGS)
@@ -78,7 +76,7 @@ class _Join:
         self._entries += 1
         if self._is_full or (self._entries > MAX_ENTRIES and self._stop(place, f"more than {MAX_ENTRIES:,} includes")):
             return None
-        file = self._path(place, path)
+        file = file_beside(place, path, self._problems)
         real = _real(file) if file is not None else ""
         if file is None or self._is_refused(place, file, real, chain) or real in self._known:
             return None
@@ -89,10 +87,7 @@ class _Join:
         found.effort = self._problems.effort
         content = read_bytes(real, found)
         if content is None:
-            folder = os.path.join(os.path.dirname(file), "")  # noqa: PTH118, PTH120 (as typed)
-            for problem in found.sorted():
-                hint = problem.hint.replace(f"`{os.path.dirname(real)}/", f"`{folder}")  # noqa: PTH120
-                self._problems.add(place, f"{quoted(file)} can not be included: {problem.message}", hint)
+            note_unreadable(place, file, real, found, self._problems, verb="included")
             return None
         self._size += len(content)
         if self._size > MAX_BYTES and self._stop(place, "with what it includes, the file is larger than 1 MiB"):
@@ -121,33 +116,13 @@ class _Join:
         _shift(root, start)
         return root if isinstance(root.value, dict) else None
 
-    def _path(self, place: Node, path: str) -> str | None:
-        name = place.value
-        if not isinstance(name, str) or not name or "\0" in name:
-            return None  # which has been said
-        refused = {
-            f"is longer than {MAX_PATH:,} characters": len(name) > MAX_PATH,
-            "may hold no template": has_template(name),
-            "may not begin with `-`": any(part.startswith("-") for part in name.split("/")),
-            "must be relative to the file in which it stands": Path(name).is_absolute(),
-        }
-        for message, is_so in refused.items():
-            if is_so:
-                self._problems.add(place, f"the path {quoted(name)} {message}")
-                return None
-        folder = "" if path in ("-", "<stdin>") else os.path.dirname(path)  # noqa: PTH120 (as typed)
-        return os.path.normpath(os.path.join(folder, name))  # noqa: PTH118 (as typed)
-
     def _is_refused(self, place: Node, file: str, real: str, chain: list[str]) -> bool:
-        if not Path(real).is_relative_to(self._root):
+        if not is_inside(real, self._root):
             self._problems.add(
-                place,
-                f"{quoted(file)} is outside of this project",
-                "a pipeline includes what is in its repository, or else in its own directory",
+                place, f"{quoted(file)} is outside of this project", f"a pipeline includes what {INSIDE}"
             )
-        elif real in chain:
-            names = [os.path.relpath(name, self._root) for name in (*chain[chain.index(real) :], real)]
-            self._problems.add(place, f"files include each other: {' → '.join(names)}", "remove one of these includes")
+        elif (way := circle(chain, real, self._root)) is not None:
+            self._problems.add(place, f"files include each other: {way}", "remove one of these includes")
         elif len(chain) > MAX_LEVELS:
             self._problems.add(place, f"files include each other more than {MAX_LEVELS} levels deep")
         else:

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from typing import Final
 
 from dagnats.core.pipeline import JSON, Param
+from dagnats.core.text import text_of
 from dagnats.definition.patterns import matches
 from dagnats.definition.problems import listed, quoted
 from dagnats.errors import UsageError
@@ -100,17 +101,25 @@ def _value(
 ) -> JSON:
     variable = variable_of(name)
     if name in given:
-        value = coerce(name, param, given[name])
-    elif name in files:
-        value = files[name]
-        if isinstance(value, str):
-            value = coerce(name, param, value)
-    elif variable in environ:
-        value = coerce(name, param, environ[variable])
-    elif param.required:
+        return accepted(name, param, given[name])
+    if name in files:
+        return accepted(name, param, files[name])
+    if variable in environ:
+        return accepted(name, param, environ[variable])
+    if param.required:
         raise UsageError(f"param `{name}` is required: give it with -p {name}=... or {variable}")
-    else:
-        return param.default
+    return param.default
+
+
+def accepted_of_step(name: str, param: Param, value: JSON) -> JSON:
+    """The same for a value that a step gives: where text is wanted, a number or a truth value is the text that templates make of it."""
+    return accepted(name, param, text_of(value) if param.type == "string" and isinstance(value, int | float) else value)
+
+
+def accepted(name: str, param: Param, value: JSON) -> JSON:
+    """The value that a parameter gets of one from outside: a text stands for another type where that is declared. Raises UsageError."""
+    if isinstance(value, str):
+        value = coerce(name, param, value)
     problem = check_value(name, param, value)
     if problem is not None:
         raise UsageError(problem)

@@ -61,6 +61,7 @@ class Problems:
         self._suggestions = 0
         self._starts: list[int] = []
         self._files = [file]
+        self._others: list[str] = []  # of files that were looked at by themselves
         self.effort = Effort()
 
     def add(self, place: Place, message: str, hint: str = "") -> None:
@@ -83,6 +84,14 @@ class Problems:
         self.errors += severity == "error"
         if len(self._seen) < MAX_KEPT:
             self._seen.add(problem)
+
+    def adopt(self, other: "Problems") -> None:
+        """Take over the problems of another file, whose lines are its own."""
+        kept = other.sorted()
+        self._others += dict.fromkeys(problem.file for problem in kept)
+        self.total += other.total
+        self.errors += other.errors
+        self._seen.update(kept[: max(0, MAX_KEPT - len(self._seen))])
 
     @property
     def are_full(self) -> bool:
@@ -119,7 +128,7 @@ class Problems:
 
     def sorted(self) -> tuple[Problem, ...]:
         """All that is kept, in the order of the file."""
-        order = {file: place for place, file in enumerate(self._files)}
+        order = {file: place for place, file in enumerate(dict.fromkeys((*self._files, *self._others)))}
         return tuple(sorted(self._seen, key=lambda p: (order[p.file], p.line, p.column, p.message)))
 
     def __bool__(self) -> bool:

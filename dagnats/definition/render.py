@@ -106,6 +106,8 @@ def _field(key: str, node: Node, step: Step, known: Known) -> JSON:
             return [_text(item, known) for item in node.items()]
         case "name":
             return _name(node, known)
+        case "params":
+            return {name: _settled(value.plain(), known) for name, value in node.fields().items()}
         case "working_dir":
             return _directory(node, known)
         case _:

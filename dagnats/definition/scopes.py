@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 from itertools import chain
 
 from dagnats.core.events import Outcome
+from dagnats.core.pipeline import Pipeline
 from dagnats.core.status import TERMINAL
 from dagnats.definition.needs import Ancestry, Draft
 from dagnats.definition.problems import Problems, listed, quoted
@@ -21,6 +22,7 @@ PIPELINE_FIELDS = ("name", "dir", "file")
 GIT_FIELDS = ("sha", "branch", "tag", "dirty")
 STEP_FIELDS = ("outputs", "status", "exit_code")
 IN_PIPELINE = ("params", "vars", "env", "git", "pipeline")
+SECRETS_HINT = 'give it to a step, `env: {NAME: "{{ secrets.NAME }}"}`, and use `$NAME` in its `run`'
 SECRETS_PLACE = "`secrets` may be used only in `env` of a step and in `run`"
 
 
@@ -43,6 +45,7 @@ class Scope:
     own: tuple[str, ...] = ()
     axes: Mapping[str, None] = field(default_factory=dict, hash=False)
     handles: bool = False
+    secrets_hint: str = SECRETS_HINT
 
     @property
     def kind(self) -> object:
@@ -66,8 +69,8 @@ class Finding:
 def _elsewhere(root: str, scope: Scope) -> "Finding | None":
     """What is known, but not here."""
     if root == "secrets":
-        hint = 'give it to a step, `env: {NAME: "{{ secrets.NAME }}"}`, and use `$NAME` in its `run`'
-        return Finding(f"{SECRETS_PLACE}, not in {scope.place}" if scope.step is None else SECRETS_PLACE, hint)
+        where = f"{SECRETS_PLACE}, not in {scope.place}" if scope.step is None else SECRETS_PLACE
+        return Finding(where, scope.secrets_hint)
     if root in ELSEWHERE:
         return Finding(f"{quoted(root)} is not known in {scope.place}", ELSEWHERE[root])
     if root in ROOTS:
@@ -77,7 +80,7 @@ def _elsewhere(root: str, scope: Scope) -> "Finding | None":
 
 @dataclass(slots=True)
 class Names:
-    """Everything that the templates of one file can refer to."""
+    """Everything that the templates of one file can refer to; `runs` are the pipelines that steps run, by their ids."""
 
     problems: Problems
     params: dict[str, object]
@@ -89,6 +92,7 @@ class Names:
     uses_git: bool = False
     read_steps: set[str] = field(default_factory=set)
     step_roots: set[str] = field(default_factory=set)
+    runs: Mapping[str, Pipeline] = field(default_factory=dict)
     _secret_of: dict[str, str] | None = None
     _main_ancestry: Ancestry | None = None
     _last_ancestry: Ancestry | None = None
@@ -232,11 +236,20 @@ class Names:
     def _of_step(self, name: str, rest: tuple[str, ...]) -> Finding | None:
         one = self.main.get(name) or self.last[name]
         if not ({"matrix", "foreach"} & one.node.fields().keys()):
-            return self._field(f"steps.{name}", rest, STEP_FIELDS)
+            return self._output(name, rest) or self._field(f"steps.{name}", rest, STEP_FIELDS)
         if len(rest) > 1 and rest[0] == "outputs" and not rest[1].isdecimal():
             hint = f"write `steps.{name}.outputs[0].{rest[1]}`, or `steps.{name}.cells['…'].outputs.{rest[1]}`"
             return Finding(f"{quoted(f'steps.{name}.outputs')} is a list, as {quoted(name)} runs several times", hint)
-        return self._field(f"steps.{name}", rest, (*STEP_FIELDS, "cells"))
+        inner = rest[2:] if rest[:1] == ("cells",) else (rest[0], *rest[2:]) if rest[1:] else ()
+        return self._output(name, inner) or self._field(f"steps.{name}", rest, (*STEP_FIELDS, "cells"))
+
+    def _output(self, name: str, rest: tuple[str, ...]) -> Finding | None:
+        """Say whether a step runs a pipeline that does not give such an output."""
+        plan = self.runs.get(name)
+        if plan is None or rest[:1] != ("outputs",) or not rest[1:] or rest[1] in plan.outputs:
+            return None
+        hint = suggest(rest[1], plan.outputs, self.problems) or f"it has {listed(plan.outputs) or 'no outputs'}"
+        return Finding(f"{quoted(plan.file)} has no output {quoted(rest[1])}", hint)
 
     def _is_step(self, name: str) -> bool:
         return name in self.main or name in self.last

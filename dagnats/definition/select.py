@@ -49,7 +49,19 @@ def select(plan: Pipeline, selection: Selection) -> Pipeline:
         left_out=tuple(step.id for step in (*plan.steps, *plan.finally_steps) if step.id not in kept),
     )
     _refuse_missing_outputs(selected)
-    return selected
+    return replace(selected, pipelines=_still_run(selected))
+
+
+def _still_run(plan: Pipeline) -> dict[str, Pipeline]:
+    """The pipelines that the steps which are left run, however deep."""
+    found: dict[str, Pipeline] = {}
+    pending = [plan]
+    for one in pending:
+        for step in (*one.steps, *one.finally_steps):
+            if step.pipeline is not None and step.pipeline not in found:
+                found[step.pipeline] = plan.pipelines[step.pipeline]
+                pending.append(found[step.pipeline])
+    return found
 
 
 def _refuse_unknown(plan: Pipeline, flags: Mapping[str, Sequence[str]]) -> None:

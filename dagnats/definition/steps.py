@@ -12,6 +12,7 @@ from dagnats.definition.once import Once
 from dagnats.definition.problems import Problems, quoted
 from dagnats.definition.schema import schema
 from dagnats.definition.scopes import Scope, with_secrets
+from dagnats.definition.subruns import MEANINGLESS, SubRuns
 from dagnats.definition.templates import TemplateCheck
 from dagnats.definition.tree import Node
 
@@ -33,12 +34,15 @@ class Steps:
         defaults: Node,
         handlers: dict[str, list[Draft]],
         templates: TemplateCheck,
+        subruns: SubRuns,
         problems: Problems,
+        *,
         strict: "Strict | None",
     ) -> None:
         known = schema()["properties"]["defaults"]["properties"]
         self._defaults = {name: node for name, node in defaults.fields().items() if name in known}
         self._handlers = handlers
+        self._subruns = subruns
         self._fan_outs = FanOuts(templates, problems)
         self._strict = strict
         self._templates = templates
@@ -63,6 +67,11 @@ class Steps:
 
     def _step(self, one: Draft, scope: Scope, *, fan_out: FanOut | None = None, handles: str | None = None) -> Step:
         fields = {**self._defaults, **one.node.fields()}
+        runs = "pipeline" in fields
+        if runs:
+            fields = {key: node for key, node in fields.items() if key not in MEANINGLESS}
+        self._subruns.check(one, fields, self._templates, scope)
+        plan = self._subruns.plans.get(one.id)
         shell = self._shell(one, fields)
         condition, status, each = None, frozenset[str](), False
         if "if" in fields:
@@ -82,7 +91,7 @@ class Steps:
             command=self._command(fields.get("command"), scope),
             shell=shell,
             working_dir=self._working_dir(fields.get("working_dir"), scope),
-            env=self._env(one.node.get("env"), secret),
+            env=self._env(one.node.get("env"), secret) if not runs else {},
             timeout_s=FINALLY_TIMEOUT_S if scope.last and timeout is None else timeout,
             idle_timeout_s=self._once(self._duration, fields.get("idle_timeout", NOTHING)),
             retry=self._once(self._retry, fields["retry"]) if "retry" in fields else Retry(),
@@ -93,6 +102,8 @@ class Steps:
             mutex=values.text(fields.get("mutex")),
             fan_out=fan_out,
             handles=handles,
+            pipeline=plan.file if plan is not None else None,
+            params=self._subruns.params(one),
         )
 
     def _shell(self, one: Draft, fields: dict[str, Node]) -> str | tuple[str, ...]:

@@ -3,7 +3,7 @@
 from collections.abc import Collection, Iterable, Iterator
 
 from dagnats.core.pipeline import Pipeline, Step
-from dagnats.core.text import has_template
+from dagnats.core.text import has_template, texts_in
 from dagnats.definition.problems import printable, quoted
 from dagnats.errors import UsageError
 
@@ -15,20 +15,35 @@ def refuse_unset(plan: Pipeline, environ: Collection[str]) -> None:
     """
     if all(name in environ for name in plan.env_names):
         return
+    problems = [problem for one in _surely_run(plan) for problem in _problems(one, environ)]
+    if problems:
+        raise UsageError("\n".join(problems))
+
+
+def _surely_run(plan: Pipeline) -> list[Pipeline]:
+    """The plan, and those of the pipelines that run in any case."""
+    found = [plan]
+    for one in found:
+        for step in (*one.steps, *one.finally_steps):
+            inner = plan.pipelines[step.pipeline] if step.pipeline is not None and _always_runs(step) else None
+            if inner is not None and inner not in found:
+                found.append(inner)
+    return found
+
+
+def _problems(plan: Pipeline, environ: Collection[str]) -> list[str]:
     texts = [("`env` of the pipeline", list(plan.env.values()))]
     texts += [
         (f"step {quoted(step.id)} (line {step.line})", _texts(step))
         for step in (*plan.steps, *plan.finally_steps)
         if _always_runs(step) and step.id not in plan.left_out
     ]
-    problems = [
+    return [
         f"{printable(plan.file)}: {quoted(f'env.{name}')} is not set, and {place} uses it; " + _advice(plan, name)
         for place, parts in texts
         for name in dict.fromkeys(_needed(parts))
         if name not in environ
     ]
-    if problems:
-        raise UsageError("\n".join(problems))
 
 
 def _advice(plan: Pipeline, name: str) -> str:
@@ -44,7 +59,7 @@ def _always_runs(step: Step) -> bool:
 
 
 def _texts(step: Step) -> list[str]:
-    return [step.run or "", *(step.command or ()), step.working_dir or "", *step.env.values()]
+    return [step.run or "", *(step.command or ()), step.working_dir or "", *step.env.values(), *texts_in(step.params)]
 
 
 def _needed(texts: Iterable[str]) -> Iterator[str]:

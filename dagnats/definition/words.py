@@ -17,7 +17,7 @@ def _by_word(hints: dict[str, str]) -> dict[str, str]:
     return {word: hint for hint, words in hints.items() for word in words.split()}
 
 
-LATER_STEP = """image container artifacts once type duration signal pipeline params agent
+LATER_STEP = """image container artifacts once duration signal agent
 provider model base_url api_key_env system prompt context tools loop budget output_schema checks temperature reasoning
 max_output_tokens observation_max_bytes sandbox network protect price"""
 UNSUPPORTED: dict[str, frozenset[str]] = {
@@ -39,19 +39,21 @@ STEP_WORDS = _by_word({
     "did you mean `command: [program, argument]`?": "args",
     "did you mean `timeout`, with its unit: `10m`?": "timeout_minutes timeout_min",
     "did you mean `timeout`, with its unit: `30s`?": "timeout_seconds timeout_sec timeout_s",
-    "actions of other systems can not be used; write what they do as `run`": "uses with plugin",
+    "actions of other systems can not be used; write what they do as `run`, or as a `pipeline` of its own": "uses with plugin",
     "steps do not nest; write one list and `needs`": "steps",
     "steps run on this machine; remove the line": "runs_on",
     "did you mean `matrix`, with its axes directly below it?": "strategy parallel",
     "did you mean `foreach`?": "for with_items loop_over each",
+    "write `foreach: {items: …, as: name}`": "as items",
     "did you mean `on_failure`?": "on_error catch rescue",
     "did you mean `mutex`?": "lock resource_group concurrency",
-    "it stands at the top of the file, once for all steps": "secrets params finally defaults dotenv max_parallel fail_fast include",
+    "it stands at the top of the file, once for all steps": "secrets finally defaults dotenv max_parallel fail_fast include",
     "put it at the beginning of `run`": "before_script before",
     "put it at the end of `run`, or into a step of `finally`": "after_script",
     "there is no cache to fill: steps work in the project's directory, where everything stays": "cache",
     "it runs on this machine, so there is nothing to choose": "tags runner agent platform",
-    "did you mean `params` of the pipeline?": "inputs parameters",
+    "did you mean `params`?": "inputs parameters with_params arguments",
+    "did you mean `pipeline`?": "workflow trigger call sub_pipeline subpipeline include_pipeline dag",
     "did you mean `finally`, beside `steps`?": "on_exit cleanup always_run",
     STAGES: "stage stages",
 })  # fmt: skip
@@ -60,7 +62,9 @@ INCLUDED = (
 )
 FOREIGN: dict[str, dict[str, str]] = {
     "step": STEP_WORDS,
-    "defaults": STEP_WORDS | _by_word({"`id`, `needs`, `run` and `command` have no defaults": "id needs run command"}),
+    "defaults": STEP_WORDS | _by_word({
+        "`id`, `needs`, and what a step runs have no defaults": "id needs run command pipeline params type",
+    }),
     "pipeline": _by_word({
         "did you mean `steps`, one list of all steps?": "jobs tasks pipeline workflow targets nodes dag",
         "did you mean `env`, or `vars`?": "environment variables",
@@ -179,6 +183,7 @@ def closest(name: str, known: Iterable[str], effort: Effort, cutoff: float = 0.6
     return found
 
 
+LATER_KIND = "that kind of step is not supported by this version"
 ENUM_WORDS = {
     "shell": {"powershell": "did you mean `pwsh`?", "cmd": "did you mean `pwsh`?"},
     "type": {
@@ -191,6 +196,7 @@ ENUM_WORDS = {
         "float": "did you mean `number`?",
         "text": "did you mean `string`?",
         "json": "did you mean `object`, or `array`?",
+        **dict.fromkeys(("container", "agent_loop", "approval", "sleep", "wait_for_signal"), LATER_KIND),
     },
     "strategy": {
         "constant": "did you mean `fixed`?",

@@ -116,6 +116,7 @@ def graph_data(plan: Pipeline) -> JSON:
                 else step.allow_failure,
                 "instances": instances(step),
                 "handles": step.handles,
+                "pipeline": step.pipeline,
                 "line": step.line,
             }
             for step in steps
@@ -134,6 +135,8 @@ def _lines(step: Step) -> list[str]:
         lines.append(clean(step.name))
     if step.condition is not None:
         lines.append(f"if {clean(step.condition)}")
+    if step.pipeline is not None:
+        lines.append(f"runs {clean(step.pipeline)}")
     return lines
 
 

@@ -6,14 +6,15 @@ Output goes to stdout, what the program says itself to stderr.
 import errno
 import os
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from dagnats.core.events import AnyEvent, RunStarted, StepFailed
+from dagnats.core.pipeline import Pipeline
 from dagnats.core.state import TERMINAL, RunState, Status
 from dagnats.errors import EngineError, UsageError
 from dagnats.report.console import Console, write_all
 from dagnats.report.style import Style
-from dagnats.report.view import TAIL_LINES, event_line, group_line, recap
+from dagnats.report.view import TAIL_LINES, event_line, group_line, note_lines, recap
 
 LINE_MAX_BYTES = 64 << 10  # a longer one is broken on the screen; the stream keeps it whole
 TAIL_MAX_BYTES = 64 << 10
@@ -105,14 +106,16 @@ class Prefixed:
             if step is not None and (status in TERMINAL or isinstance(event, StepFailed)):
                 self._end_lines(step.step.id)
             self._tails.event(event, status)
-            line = None if self._quiet else event_line(state, event, self._style, verbose=self._verbose)
-            for said in (line, None if self._quiet else group_line(state, event, self._style)):
+            if self._quiet:
+                continue
+            line = event_line(state, event, self._style, verbose=self._verbose)
+            for said in (line, *note_lines(event), group_line(state, event, self._style)):
                 if said is not None:
                     self._console.say(said)
 
     def _begin(self, event: RunStarted) -> None:
         steps = [step for step in (*event.plan.steps, *event.plan.finally_steps) if step.handles is None]
-        self._width = min(PREFIX_MAX_WIDTH, max(len(step.id) for step in steps))
+        self._width = min(PREFIX_MAX_WIDTH, _longest(event.plan, event.plan.pipelines))
         if not self._quiet:
             title = f"{event.plan.name}: {len(steps)} step{'s' if len(steps) != 1 else ''}, run {event.run}"
             self._console.say(self._style.paint(title, "1"))
@@ -177,6 +180,16 @@ class Prefixed:
             for line in recap(state, self._tails.failed, self._again, self._style):
                 self._console.say(line)
         self._console.close()
+
+
+def _longest(plan: Pipeline, pipelines: Mapping[str, Pipeline]) -> int:
+    """How many characters the longest id has, with those of the pipelines that steps run; beyond a bound it does not matter by how much."""
+    longest = 0
+    for step in (*plan.steps, *plan.finally_steps):
+        if step.handles is None and longest < PREFIX_MAX_WIDTH:
+            inner = 1 + _longest(pipelines[step.pipeline], pipelines) if step.pipeline is not None else 0
+            longest = max(longest, len(step.id) + inner)
+    return longest
 
 
 def open_events(path: str) -> Callable[[bytes], None]:

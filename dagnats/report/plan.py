@@ -21,6 +21,17 @@ def plan_text(plan: Pipeline, known: Known, style: Style) -> Iterator[str]:
     """Say in lines what would run."""
     verdicts = {step.id: verdict(step, known) for step in (*plan.steps, *plan.finally_steps)}
     yield style.paint(_head(plan), _BOLD)
+    yield from _facts(plan, known)
+    yield ""
+    yield from _lists(plan, verdicts, "finally, when all of these have ended", style)
+    for file, one in plan.pipelines.items():
+        yield ""
+        yield style.paint(f"{clean(file)}, {_head(one)}", _BOLD)
+        yield from _lists(one, _unknown(one), f"finally, when all of {one.name} has ended", style)
+
+
+def _facts(plan: Pipeline, known: Known) -> Iterator[str]:
+    """Say what is known of the run's values, and what is left out of it."""
     for name, value in known.params.items():
         yield f"  params.{name} = {_shown(value)}"
     for name, value in known.vars.items():
@@ -28,20 +39,29 @@ def plan_text(plan: Pipeline, known: Known, style: Style) -> Iterator[str]:
     for name in (name for name in plan.vars if name in known.later):
         script = known.scripts.get(name)
         yield f"  vars.{name}: {LATER}" + (f" (sh: {_cut(clean(script))})" if script is not None else "")
-    for name, source in plan.secrets.items():
-        yield f"  secrets.{name}: asked for when the run starts ({_cut(clean(source))})"
+    for one in (plan, *plan.pipelines.values()):
+        whose = "" if one is plan else f" of {clean(one.file)}"
+        for name, source in one.secrets.items():
+            yield f"  secrets.{name}{whose}: asked for when the run starts ({_cut(clean(source))})"
     for flag, ids in plan.selection.items():
         yield f"  --{flag} {' '.join(ids)}"
     if plan.left_out:
         yield f"  left out: {', '.join(plan.left_out[:_MAX_NEEDS])}" + _more(len(plan.left_out) - _MAX_NEEDS)
+
+
+def _lists(plan: Pipeline, verdicts: Verdicts, title: str, style: Style) -> Iterator[str]:
     # one width for both lists, so that the columns meet
     width = min(40, max((len(step.id) for step in (*plan.steps, *plan.finally_steps)), default=0))
-    yield ""
     yield from _levels(plan.steps, verdicts, width, style)
     if plan.finally_steps:
         yield ""
-        yield style.paint("finally, when all of these have ended", _BOLD)
+        yield style.paint(title, _BOLD)
         yield from _levels(plan.finally_steps, verdicts, width, style)
+
+
+def _unknown(plan: Pipeline) -> Verdicts:
+    """What the conditions of a pipeline that a step runs give is known when it starts."""
+    return {step.id: Verdict(holds=None) for step in (*plan.steps, *plan.finally_steps)}
 
 
 def plan_data(plan: Pipeline, known: Known) -> JSON:
@@ -61,6 +81,7 @@ def plan_data(plan: Pipeline, known: Known) -> JSON:
         "left_out": list(plan.left_out),
         "steps": _data(plan.steps, verdicts),
         "finally": _data(plan.finally_steps, verdicts),
+        "pipelines": {file: _inner(one) for file, one in plan.pipelines.items()},
     }
 
 
@@ -114,6 +135,8 @@ def _details(step: Step, found: Verdict) -> Iterator[str]:
 
 def traits(step: Step) -> Iterator[str]:
     """Say what is special about a step, beside what it waits for and its bounds."""
+    if step.pipeline is not None:
+        yield f"runs {clean(step.pipeline)}"
     if step.handles is not None:
         yield f"only when {step.handles} has failed"
     names = instances(step)
@@ -162,9 +185,22 @@ def _data(steps: Sequence[Step], verdicts: Verdicts) -> list[JSON]:
             "instances": instances(step),
             "mutex": step.mutex,
             "handles": step.handles,
+            "pipeline": step.pipeline,
+            "params": dict(step.params),
         }
         for step in steps
     ]
+
+
+def _inner(plan: Pipeline) -> JSON:
+    """The pipeline of a step."""
+    unknown = _unknown(plan)
+    return {
+        "name": plan.name,
+        "secrets": dict(plan.secrets),
+        "steps": _data(plan.steps, unknown),
+        "finally": _data(plan.finally_steps, unknown),
+    }
 
 
 def _condition(step: Step, found: Verdict) -> JSON:

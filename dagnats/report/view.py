@@ -79,6 +79,13 @@ def event_line(state: RunState, event: AnyEvent, style: Style, *, verbose: bool)
     return None
 
 
+def note_lines(event: AnyEvent) -> Iterator[str]:
+    """Say which outputs of a pipeline have no value, and why."""
+    if isinstance(event, StepSucceeded):
+        for name, note in event.notes.items():
+            yield f"  output {name} of {event.step} has no value: {clean(note)}"
+
+
 def step_line(step: StepState, style: Style) -> str:
     """Say how a step ended."""
     sign, code = _SIGNS.get(step.status, (" ", _DIM))
@@ -134,17 +141,16 @@ def _of_instances(instances: Instances) -> str:
 def recap(state: RunState, tails: Mapping[str, Sequence[bytes]], again: Sequence[str], style: Style) -> Iterator[str]:
     """Sum up a finished run: what failed and the end of its output, one line for every step that was not plainly successful, the total."""
     for id_, tail in tails.items():
-        step = state.steps[id_]
-        if step.status not in (Status.FAILED, Status.TIMED_OUT) or not tail:
+        step = state.steps.get(id_)  # of a pipeline that was tried again there are other steps now
+        if step is None or step.status not in (Status.FAILED, Status.TIMED_OUT) or not tail:
             continue
         yield style.paint(
             f"--- {id_}: {clean(why(step))}; the last {len(tail)} line{'s' if len(tail) != 1 else ''}", _BOLD
         )
         for line in tail:
             yield "    " + line.decode("utf-8", "replace")
-    for step in state.steps.values():
-        if step.parent is None:
-            yield from _not_plain(state, step, style)
+    for each in (*state.own.steps, *state.own.final_steps):
+        yield from _not_plain(state, state.steps[each.id], style)
     yield total_line(state, style)
     if state.finished is not None:
         for name, note in state.finished.notes.items():
@@ -153,24 +159,29 @@ def recap(state: RunState, tails: Mapping[str, Sequence[bytes]], again: Sequence
         yield f"  again: {shlex.join(again)}"
 
 
-def _not_plain(state: RunState, step: StepState, style: Style) -> Iterator[str]:
-    """A line for a step that was not plainly successful, and for those of its instances that were not, the worst first."""
+def _not_plain(state: RunState, step: StepState, style: Style, indent: str = "") -> Iterator[str]:
+    """A line for a step that was not plainly successful; for those of its instances that were not, the worst first; and for the steps of its pipeline."""
     if step.status is not Status.SUCCEEDED and is_shown(step):
-        yield step_line(step, style)
+        yield indent + step_line(step, style)
+        indent += "  "
     ids = step.instances.ids if step.instances is not None else ()
     found = [state.steps[id_] for id_ in ids if state.steps[id_].status is not Status.SUCCEEDED]
     found.sort(key=lambda one: _BAD_FIRST.index(one.status) if one.status in _BAD_FIRST else len(_BAD_FIRST))
     for one in found[:INSTANCES_SHOWN]:
-        yield "  " + step_line(one, style)
+        yield from _not_plain(state, one, style, indent)
     if len(found) > INSTANCES_SHOWN:
-        yield f"    … and {len(found) - INSTANCES_SHOWN:,} more instances of {step.step.id} that did not plainly succeed"
+        more = f"… and {len(found) - INSTANCES_SHOWN:,} more instances of {step.step.id} that did not plainly succeed"
+        yield f"{indent}  {more}"
+    if step.subrun is not None:
+        for each in (*step.subrun.steps, *step.subrun.final_steps):
+            yield from _not_plain(state, state.steps[each.id], style, indent)
 
 
 def total_line(state: RunState, style: Style) -> str:
     """Say how the run ended, how long it took, and how long it had to take."""
     counts: dict[Status, int] = {}
     for step in state.steps.values():
-        if is_shown(step) and not (step.instances is not None and step.instances.ids):
+        if is_shown(step) and step.subrun is None and not (step.instances is not None and step.instances.ids):
             counts[step.status] = counts.get(step.status, 0) + 1
     parts = [f"{counts[status]} {status.replace('_', ' ')}" for status in Status if counts.get(status)]
     spans = {id_: took_s(step) for id_, step in state.steps.items()}

@@ -5,11 +5,16 @@ from pathlib import Path
 
 from dagnats.process import Guardian
 from dagnats.workers.action import Action
+from dagnats.workers.opening import OpeningAction
 from dagnats.workers.shell import ShellAction
 
 
-def actions(guardian: Guardian, directory: Path) -> Mapping[str, Action]:
-    """Give the actions of a worker by the `kind` of their tasks."""
+def actions(
+    guardian: Guardian, directory: Path, variables: Mapping[str, Mapping[str, str]] | None = None
+) -> Mapping[str, Action]:
+    """Give the actions of a worker by the `kind` of their tasks; `variables` are those of `dotenv`, by the file of each pipeline that steps run."""
+    variables = variables or {}
     return {
-        "shell": ShellAction(guardian, directory),
+        "shell": ShellAction(guardian, directory, variables),
+        "pipeline": OpeningAction(guardian, variables),
     }

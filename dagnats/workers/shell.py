@@ -163,11 +163,14 @@ class _Watchdog:
 
 
 class ShellAction:
-    """Runs scripts and commands through the guardian; `directory` is private to the worker."""
+    """Runs scripts and commands through the guardian; `directory` is private to the worker, and `variables` are those of `dotenv`, by pipeline."""
 
-    def __init__(self, guardian: Guardian, directory: Path) -> None:
+    def __init__(
+        self, guardian: Guardian, directory: Path, variables: Mapping[str, Mapping[str, str]] | None = None
+    ) -> None:
         self._guardian = guardian
         self._directory = directory
+        self._variables = variables or {}
         self._has_bash = shutil.which("bash") is not None
 
     async def run(self, task: Task, sink: Sink, stop: Stop) -> Ended:
@@ -191,7 +194,7 @@ class ShellAction:
         process = self._guardian.spawn(
             self._argv(task, files),
             cwd=task.cwd,
-            env={**task.env, "DAGNATS_OUTPUT": files.output},
+            env={**self._variables.get(task.pipeline, {}), **task.env, "DAGNATS_OUTPUT": files.output},
             stdout=out_end,
             stderr=err_end,
         )

@@ -28,14 +28,11 @@ class Unsealed:
         """Give an end without secrets: in what is said of a failure, and in the outputs."""
         outputs = {name: self.masker.value(value) for name, value in ended.outputs.items()}
         touched = [f"`{name}`" for name, value in ended.outputs.items() if outputs[name] != value]
-        plural = len(touched) > 1
-        notes = [
-            self.masker.text(ended.note),
-            self.note,
-            f"output{'s' * plural} {', '.join(touched)} held a secret, which is replaced by ***: outputs are recorded"
-            if touched
-            else "",
-        ]
+        kind = "var" if self.task.kind == "pipeline" else "output"
+        notes = [self.masker.text(ended.note), self.note]
+        if touched:
+            names = f"{kind}{'s' * (len(touched) > 1)} {', '.join(touched)}"
+            notes.append(f"{names} held a secret, which is replaced by ***: {kind}s are recorded")
         failure = ended.failure
         if failure is not None:
             failure = replace(failure, message=self.masker.text(failure.message))
@@ -43,20 +40,25 @@ class Unsealed:
 
 
 class Vault:
-    """Names and values, which nothing shows by accident; `masker` takes them out of a text."""
+    """Names and values, which nothing shows by accident; `masker` takes them out of a text.
 
-    def __init__(self, values: Mapping[str, str]) -> None:
-        self._values = dict(values)
-        self._known = frozenset(self._values.values())
+    `inner` has those of the pipelines that steps run, by the file of each: a step is given those of its own pipeline.
+    """
+
+    def __init__(self, values: Mapping[str, str], inner: Mapping[str, Mapping[str, str]] | None = None) -> None:
+        self._of = {"": dict(values), **(inner or {})}
+        self._named = [pair for each in self._of.values() for pair in each.items()]
+        self._values = frozenset(value for _, value in self._named)
+        self._known = self._values
         self.masker = Masker(self._known)
 
     def __repr__(self) -> str:
-        return f"<Vault of {', '.join(self._values)}>"
+        return f"<Vault of {', '.join(name for name, _ in self._named)}>"
 
     @property
     def unmasked(self) -> list[str]:
         """Names of those that are too short to be masked."""
-        return [name for name, value in self._values.items() if is_short(value)]
+        return list(dict.fromkeys(name for name, value in self._named if is_short(value)))
 
     def refuse_recorded(self, params: Mapping[str, JSON], env: Mapping[str, str]) -> None:
         """Refuse a run whose parameters or recorded variables hold a secret. Raises UsageError."""
@@ -70,7 +72,7 @@ class Vault:
                     )
 
     def _found_in(self, text: str) -> str | None:
-        for name, value in self._values.items():
+        for name, value in self._named:
             if len(value) >= _RECORDED_MIN and value in text:
                 return name
         return None
@@ -81,7 +83,7 @@ class Vault:
             return Unsealed(task, self.masker)
         from dagnats import template  # noqa: PLC0415 - measured: 60 ms that a run without templates does not pay
 
-        context = {**task.context, "secrets": self._values}
+        context = {**task.context, "secrets": self._of.get(task.pipeline, {})}
         env, script, made, where = dict(task.env), task.script, set[str](), "run"
         try:
             if task.secret_script and script is not None:
@@ -95,7 +97,7 @@ class Vault:
         except template.TemplateError as error:
             return Unsealed(task, self.masker, Ended(Failure(Reason.TEMPLATE, f"{where}: {error}")))
         masker = self._masker_of(made)
-        short = any(map(is_short, made - set(self._values.values())))
+        short = any(map(is_short, made - self._values))
         note = f"a value made of a secret has fewer than {VALUE_MIN} characters; it is not masked" if short else ""
         return Unsealed(replace(task, env=env, script=script), masker, note=note)
 

@@ -12,7 +12,7 @@ from dagnats.bus.output import OutputStream
 from dagnats.bus.reports import on_stop, send_report
 from dagnats.bus.tasks import Delivery, Puller, Task
 from dagnats.bus.topology import ACK_WAIT_S
-from dagnats.core.decide import Failed, Report, Started, Stopped, Succeeded
+from dagnats.core.decide import Failed, Opened, Report, Started, Stopped, Succeeded
 from dagnats.core.events import Reason
 from dagnats.errors import DiskFullError
 from dagnats.workers.action import Action, Ended, Failure, Stop
@@ -176,6 +176,8 @@ class Worker:
 def _report(task: Task, worker: str, ended: Ended, printed: int, dropped: int) -> Report:
     if ended.stopped:
         return Stopped(step=task.step, attempt=task.attempt, worker=worker, output_bytes=printed, dropped_bytes=dropped)
+    if ended.failure is None and task.kind == "pipeline":
+        return Opened(task.step, task.attempt, worker, params=task.params, vars=ended.outputs)
     if ended.failure is None:
         return Succeeded(
             step=task.step,

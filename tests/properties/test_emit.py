@@ -53,6 +53,7 @@ def read_back(text, *, pure):
         "deep": ["a\nb\n", {"x": "a\nb\n"}],
     }
 )
+@example({"0:": None, "\ue000": "\U00020000"})
 @example([[], {}, [[]], [{}], [[{"a": {}}]], ["---", "...", "a\n---\nb\n"]])
 @settings(deadline=None)
 def test_a_document_is_read_back_as_what_it_was(value):

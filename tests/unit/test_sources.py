@@ -22,7 +22,7 @@ def plan(**secrets: str) -> Pipeline:
 
 
 def values(workspace: Path, secrets_file: Path | None = None, **secrets: str) -> dict[str, str]:
-    return collect(plan(**secrets), workspace, str(secrets_file) if secrets_file else None)._values
+    return collect(plan(**secrets), workspace, str(secrets_file) if secrets_file else None)._of[""]
 
 
 def refused(workspace: Path, *words: str, secrets_file: Path | None = None, **secrets: str) -> str:

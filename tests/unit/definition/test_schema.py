@@ -103,4 +103,6 @@ def test_defaults_hold_every_field_of_a_step_but_those_that_make_it_one():
     assert {name: part for name, part in step["properties"].items() if name in defaults["properties"]} == defaults[
         "properties"
     ]
-    assert step["properties"].keys() - defaults["properties"].keys() == {"id", "needs", "run", "command"}
+    assert step["properties"].keys() - defaults["properties"].keys() == {
+        *("id", "needs", "run", "command", "pipeline", "params", "type")
+    }
