@@ -173,6 +173,7 @@ async def capture(
     except asyncio.CancelledError:
         if process is not None:
             process.kill()
+            await process.finish()
         raise
     finally:
         for stream in streams:

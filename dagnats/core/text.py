@@ -1,5 +1,6 @@
 """Questions about text that cost nothing to ask."""
 
+import hashlib
 import json
 import re
 from collections.abc import Iterator, Mapping
@@ -8,6 +9,8 @@ from dagnats.core.pipeline import JSON
 
 # `${#name}` is the length of a shell variable, and no comment of a template.
 _TEMPLATE = re.compile(r"\{\{|\{%|(?<!\$)\{#")
+_TOKEN_MAX = 180  # a name of a file may have 255 bytes, with what stands behind it
+_TOKEN_HEAD = 100
 _UNSAFE = re.compile(rb"[^A-Za-z0-9_-]")
 
 _encode_json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode
@@ -37,10 +40,12 @@ def text_of(value: JSON) -> str:
 
 
 def token(id_: str) -> str:
-    """Give an id as a part of a subject or of a file's name: what is no letter, digit, `_` or `-` is written as `%XX`."""
-    if id_.isalnum() and id_.isascii():
+    """Give an id as a part of a subject or of a file's name: what is no letter, digit, `_` or `-` is written as `%XX`, and a long one ends in its hash."""
+    if id_.isalnum() and id_.isascii() and len(id_) <= _TOKEN_MAX:
         return id_
-    return _UNSAFE.sub(lambda found: b"%%%02X" % found[0][0], id_.encode("utf-8", "surrogatepass")).decode()
+    data = id_.encode("utf-8", "surrogatepass")
+    safe = _UNSAFE.sub(lambda found: b"%%%02X" % found[0][0], data).decode()
+    return safe if len(safe) <= _TOKEN_MAX else f"{safe[:_TOKEN_HEAD]}%{hashlib.sha256(data).hexdigest()[:32]}"
 
 
 def texts_in(value: JSON) -> Iterator[str]:

@@ -115,7 +115,7 @@ class Pipelines:
         plan = compiled[1]
         self._found[file] = plan
         steps = (*plan.steps, *plan.finally_steps)
-        self._weights[file] = len(steps) + self.weigh(plan, {}, found)
+        self._weights[file] = len(steps) + self.weigh(plan, {}, found) if not found.errors else 0  # it has been refused
         if any(step.mutex is not None or step.pipeline in self._waiting for step in steps):
             self._waiting.add(file)
         return plan

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from dagnats.core.events import (
     AnyEvent,
+    CancelledBy,
     CancelRequested,
     Outcome,
     StepBlocked,
@@ -63,7 +64,8 @@ def took_s(step: StepState) -> float:
 def event_line(state: RunState, event: AnyEvent, style: Style, *, verbose: bool) -> str | None:
     """Say what an event means, in one line, or None when that is not worth one. `state` is the one after the event."""
     if isinstance(event, CancelRequested):
-        return style.paint(f"{style.sign('-')} cancelling: {clean(event.why)}", _YELLOW)
+        what = f" {event.step}" if event.step is not None and event.by is CancelledBy.TIMEOUT else ""
+        return style.paint(f"{style.sign('-')} cancelling{what}: {clean(event.why)}", _YELLOW)
     if isinstance(event, StepStarted) and verbose:
         return style.paint(f"  {event.step}: started (attempt {event.attempt}, {event.worker})", _DIM)
     if isinstance(event, StepScheduled) and event.attempt > 1:

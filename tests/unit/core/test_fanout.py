@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from playbook import Playbook, plan, step
 
 from dagnats.core.events import CancelledBy, CancelRequested, StepExpanded
-from dagnats.core.fanout import COUNTED_MAX, cells, count, labels, repeated, size, together
+from dagnats.core.fanout import COUNTED_MAX, cells, count, instance_id, labels, repeated, size, together
 from dagnats.core.pipeline import FanOut
 from dagnats.core.state import IllegalEventError, Status, fold
 from dagnats.core.text import token
@@ -141,6 +141,13 @@ def test_what_instances_are_together(statuses: str, expected: str):
 )
 def test_an_id_as_a_part_of_a_subject_and_of_a_file_name(id_: str, expected: str):
     assert token(id_) == expected
+
+
+def test_a_long_id_is_cut_and_stays_unique_and_a_name_of_a_file():
+    one, other = (instance_id("step" * 15, f"word={'漢字' * 25}{end}") for end in "ab")
+    assert token(one) == token(one) != token(other)
+    assert len(token("x/" * 2000)) == len(token("x" * 2000)) < 200
+    assert token("x" * 180) == "x" * 180
 
 
 def three(**more: Any) -> FanOut:

@@ -1,0 +1,197 @@
+"""Pipelines that steps run: what ends a run ends them too, and what is asked of the run's own holds for them."""
+
+import os
+import signal
+
+import pytest
+from running_dagnats import EVENTS, Running, check_journal, dagnats, processes_of, servers_of, statuses, write_pipeline
+
+CANCELLED_WITHIN_S = 7.0
+OUTER = """
+name: outer
+steps:
+  - id: deploy
+    pipeline: inner.yaml
+  - id: after
+    run: echo never
+finally:
+  - run: echo "outer {{ run.outcome }}"
+"""
+INNER = """
+name: inner
+steps:
+  - id: waits
+    run: |
+      echo "waits here"
+      until test -e go; do sleep 0.02; done
+      echo "word=kept" >> "$DAGNATS_OUTPUT"
+  - id: says
+    run: echo "the word is {{ steps.waits.outputs.word }}"
+finally:
+  - id: cleans
+    run: |
+      echo "inner {{ run.outcome }}"
+      until test ! -e hold; do sleep 0.02; done
+"""
+
+
+@pytest.fixture
+def project(tmp_path):
+    write_pipeline(tmp_path, OUTER)
+    (tmp_path / "inner.yaml").write_text(INNER)
+    return tmp_path
+
+
+def test_a_cancellation_is_passed_down_and_both_clean_up(project):
+    with Running(project) as run:
+        run.wait_for("waits here")
+        run.signal(signal.SIGINT)
+        result = run.end(CANCELLED_WITHIN_S)
+    assert result.code == 130, result.text
+    assert result.text.index("inner cancelled") < result.text.index("outer cancelled")
+    assert statuses(check_journal(project)) == {
+        "deploy": "cancelled",
+        "after": "cancelled",
+        "finally-1": "succeeded",
+        "deploy/waits": "cancelled",
+        "deploy/says": "cancelled",
+        "deploy/cleans": "succeeded",
+    }
+    assert processes_of(project) == {}
+
+
+def test_a_second_signal_reaches_what_cleans_up(project):
+    (project / "hold").touch()
+    with Running(project) as run:
+        run.wait_for("waits here")
+        run.signal(signal.SIGINT)
+        run.wait_for("inner cancelled")
+        run.signal(signal.SIGINT)
+        result = run.end(CANCELLED_WITHIN_S)
+    assert result.code == 130, result.text
+    found = statuses(check_journal(project))
+    assert (found["deploy/cleans"], found["deploy"], found["finally-1"]) == ("cancelled", "cancelled", "cancelled")
+    assert processes_of(project) == {}
+
+
+def test_it_survives_its_server(project):
+    with Running(project) as run:
+        run.wait_for("waits here")
+        (pid,) = servers_of(project)
+        os.kill(pid, signal.SIGKILL)
+        run.wait_for("started again on its store")
+        (project / "go").touch()
+        result = run.end()
+    assert result.code == 0, result.text
+    assert "the word is kept" in result.text
+    assert set(statuses(check_journal(project)).values()) == {"succeeded"}
+
+
+def test_jobs_of_the_command_line_win_over_max_parallel_of_the_pipeline(tmp_path):
+    write_pipeline(tmp_path, "name: outer\nsteps:\n  - id: x\n    pipeline: inner.yaml\n")
+    # each waits for the other: they come to an end only side by side
+    meet = "touch {one}; until test -e {other}; do sleep 0.02; done"
+    steps = "".join(
+        f"  - needs: []\n    timeout: 20s\n    run: {meet.format(one=one, other=other)}\n"
+        for one, other in (("a", "b"), ("b", "a"))
+    )
+    (tmp_path / "inner.yaml").write_text(f"name: inner\nmax_parallel: 1\nsteps:\n{steps}")
+    assert dagnats(["run", "pipeline.yaml", "-j", "2"], tmp_path).code == 0
+
+
+def test_max_parallel_of_the_pipeline_bounds_its_steps(tmp_path):
+    write_pipeline(tmp_path, "name: outer\nmax_parallel: 4\nsteps:\n  - id: x\n    pipeline: inner.yaml\n")
+    alone = "mkdir alone; sleep 0.05; rmdir alone"
+    steps = "".join(f"  - needs: []\n    run: {alone}\n" for _ in range(4))
+    (tmp_path / "inner.yaml").write_text(f"name: inner\nmax_parallel: 1\nsteps:\n{steps}")
+    result = dagnats(["run", "pipeline.yaml"], tmp_path)
+    assert result.code == 0, result.text
+
+
+SECRET = "s3cr3t-0123456789abcdef"
+
+
+def test_a_pipeline_has_the_secrets_and_variables_that_its_own_file_names(tmp_path):
+    write_pipeline(
+        tmp_path,
+        """
+name: outer
+secrets: {TOKEN: env://OUTER_TOKEN}
+dotenv: [outer.env]
+steps:
+  - id: x
+    pipeline: parts/inner.yaml
+  - id: own
+    env: {TOKEN: "{{ secrets.TOKEN }}"}
+    run: test "$TOKEN" = outer-secret-1 && test "$FROM_OUTER" = o && test -z "${FROM_INNER:-}" && echo "own $TOKEN"
+""",
+    )
+    (tmp_path / "parts").mkdir()
+    (tmp_path / "parts" / "inner.yaml").write_text(
+        """
+name: inner
+secrets: {TOKEN: env://INNER_TOKEN}
+dotenv: [inner.env]
+vars:
+  seen: {sh: 'echo "$FROM_INNER"'}
+  leaked: {sh: 'cat secret.txt'}
+steps:
+  - id: uses
+    env: {TOKEN: "{{ secrets.TOKEN }}", FROM_ENV: e}
+    run: |
+      test "$TOKEN" = "$(cat secret.txt)" && test "$FROM_INNER" = i && test "$FROM_ENV" = e && test "{{ vars.seen }}" = i
+      echo "inner $TOKEN {{ vars.leaked }}"
+  - id: without
+    run: test -z "${INNER_TOKEN:-}${OUTER_TOKEN:-}${TOKEN:-}"
+"""
+    )
+    (tmp_path / "outer.env").write_text("FROM_OUTER=o\n")
+    (tmp_path / "inner.env").write_text("FROM_INNER=i\nFROM_ENV=file\n")
+    (tmp_path / "secret.txt").write_text(SECRET)
+    env = {"OUTER_TOKEN": "outer-secret-1", "INNER_TOKEN": SECRET}
+    result = dagnats(["run", "pipeline.yaml", "--events", EVENTS, "-v"], tmp_path, env)
+    assert result.code == 0, result.text
+    assert "inner *** ***" in result.text
+    assert "own ***" in result.text
+    assert "var `leaked` held a secret, which is replaced by ***: vars are recorded" in result.text
+    kept = [file for file in (tmp_path / ".dagnats").rglob("*") if file.is_file()]
+    for file in [*kept, tmp_path / EVENTS]:
+        assert SECRET.encode() not in file.read_bytes(), file
+
+
+@pytest.mark.parametrize(
+    ("inner", "message"),
+    [
+        ("secrets: {TOKEN: env://NO_SUCH_TOKEN}", "`env://NO_SUCH_TOKEN` is not set (of inner.yaml)"),
+        ("dotenv: [missing.env]", "missing.env"),
+        ('env: {A: "{{ env.NO_SUCH_VARIABLE }}"}', "inner.yaml: `env.NO_SUCH_VARIABLE` is not set"),
+    ],
+)
+def test_what_a_pipeline_lacks_is_said_before_anything_starts(tmp_path, inner, message):
+    write_pipeline(tmp_path, "name: outer\nsteps:\n  - run: touch started\n  - pipeline: inner.yaml\n")
+    (tmp_path / "inner.yaml").write_text(f"name: inner\n{inner}\nsteps:\n  - run: echo never\n")
+    result = dagnats(["run", "pipeline.yaml"], tmp_path)
+    assert result.code == 2, result.text
+    assert message in result.text
+    assert not (tmp_path / "started").exists()
+
+
+def test_a_pipeline_that_is_left_out_is_asked_for_nothing(tmp_path):
+    write_pipeline(tmp_path, "name: outer\nsteps:\n  - id: a\n    run: echo a\n  - id: b\n    pipeline: inner.yaml\n")
+    (tmp_path / "inner.yaml").write_text("name: inner\nsecrets: [NO_SUCH_TOKEN]\nsteps:\n  - run: echo never\n")
+    assert dagnats(["run", "pipeline.yaml", "--only", "a"], tmp_path).code == 0
+    assert dagnats(["run", "pipeline.yaml", "--only", "b"], tmp_path).code == 2
+
+
+def test_a_chain_of_nine_files_is_refused_and_one_of_eight_runs(tmp_path):
+    for number in range(9):
+        inner = f"- pipeline: {number + 1}.yaml" if number < 8 else '- run: echo "deep as $DAGNATS_STEP"'
+        (tmp_path / f"{number}.yaml").write_text(f"name: level {number}\nsteps:\n  {inner}\n")
+    result = dagnats(["run", "0.yaml"], tmp_path)
+    assert result.code == 0, result.text
+    assert "deep as " + "step-1/" * 8 + "step-1" in result.text
+    (tmp_path / "8.yaml").write_text("name: level 8\nsteps:\n  - pipeline: 9.yaml\n")
+    (tmp_path / "9.yaml").write_text("name: level 9\nsteps:\n  - run: echo never\n")
+    result = dagnats(["run", "0.yaml"], tmp_path)
+    assert result.code == 2
+    assert "8.yaml:3:15: pipelines run each other more than 8 levels deep" in result.text

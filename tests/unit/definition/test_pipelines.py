@@ -1,0 +1,166 @@
+"""Files of pipelines that steps run: found, read once, bounded, and wrong in their own lines."""
+
+from pathlib import Path
+
+import pytest
+
+from dagnats.core.codec import plan_from, plan_record
+from dagnats.core.pipeline import Pipeline
+from dagnats.definition import InvalidPipelineError, load, load_document
+from dagnats.definition.select import Selection, select
+
+LEAF = "name: leaf\nsteps:\n  - run: echo leaf\n"
+
+
+def write(folder: Path, **files: str) -> None:
+    for name, text in files.items():
+        path = folder / (name.replace("__", "/") + ".yaml")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+
+
+def runs(*files: str, name: str = "outer") -> str:
+    return f"name: {name}\nsteps:\n" + "".join(f"  - pipeline: {file}\n" for file in files)
+
+
+def problems(file: str) -> list[str]:
+    with pytest.raises(InvalidPipelineError) as caught:
+        load(file)
+    return [f"{each.file}:{each.line}:{each.column}: {each.message}" for each in caught.value.problems]
+
+
+@pytest.fixture(autouse=True)
+def project(tmp_path, monkeypatch):
+    (tmp_path / ".git").mkdir()
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_a_plan_has_those_of_all_that_is_run_in_it(project):
+    write(project, outer=runs("parts/inner.yaml"), parts__inner=runs("../leaf.yaml", name="inner"), leaf=LEAF)
+    plan = load("outer.yaml")
+    assert plan.steps[0].pipeline == "parts/inner.yaml"
+    assert list(plan.pipelines) == ["leaf.yaml", "parts/inner.yaml"]
+    assert plan.pipelines["parts/inner.yaml"].steps[0].pipeline == "leaf.yaml"
+    assert all(inner.pipelines == {} for inner in plan.pipelines.values())
+    assert plan_from(plan_record(plan)) == plan
+
+
+def test_a_file_is_one_whatever_it_is_called(project):
+    write(project, outer=runs("leaf.yaml", "./parts/../leaf.yaml", "link.yaml"), leaf=LEAF)
+    (project / "parts").mkdir()
+    (project / "link.yaml").symlink_to("leaf.yaml")
+    plan = load("outer.yaml")
+    assert [step.pipeline for step in plan.steps] == ["leaf.yaml"] * 3
+    assert list(plan.pipelines) == ["leaf.yaml"]
+
+
+def test_a_path_is_relative_to_the_file_in_which_it_stands(project):
+    write(
+        project,
+        outer="name: outer\ninclude: [parts/more.yaml]\n",
+        parts__more="steps:\n  - pipeline: leaf.yaml\n",
+        parts__leaf=LEAF,
+    )
+    assert load("outer.yaml").steps[0].pipeline == "parts/leaf.yaml"
+    text = runs("parts/leaf.yaml").encode()
+    assert load("<stdin>", text).steps[0].pipeline == "parts/leaf.yaml"
+
+
+def test_problems_stand_in_the_lines_of_their_own_file_and_are_said_once(project):
+    write(
+        project,
+        outer=runs("inner.yaml", "inner.yaml"),
+        inner="name: inner\nsteps:\n  - run: echo {{ params.x }}\n    nedds: []\n",
+    )
+    assert problems("outer.yaml") == [
+        "inner.yaml:3:18: there is no param `x`",
+        "inner.yaml:4:5: unknown key `nedds` in step 1",
+    ]
+    with pytest.raises(InvalidPipelineError) as caught:
+        load("outer.yaml")
+    assert "    4 |     nedds: []" in str(caught.value)
+
+
+def test_warnings_of_inner_files_are_asked_for_too(project):
+    raw = "name: inner\nparams: {x: {type: string}}\nsteps:\n  - run: echo {{ params.x | raw }}\n"
+    outer = "name: outer\nsteps:\n  - pipeline: inner.yaml\n    params: {x: y}\n"
+    write(project, outer=outer, inner=raw)
+    load("outer.yaml")
+    with pytest.raises(InvalidPipelineError) as caught:
+        load("outer.yaml", strict=True)
+    assert [each.file for each in caught.value.problems] == ["inner.yaml"]
+
+
+def test_what_templates_mention_is_known_of_the_whole_run(project):
+    write(project, outer=runs("inner.yaml"), inner="name: inner\nsteps:\n  - run: echo {{ env.HOME }} {{ git.sha }}\n")
+    plan = load("outer.yaml")
+    assert (plan.env_names, plan.uses_git) == ({"HOME"}, True)
+
+
+def test_what_is_not_run_is_no_part_of_a_selection(project):
+    write(project, outer=runs("inner.yaml", "leaf.yaml"), inner=runs("leaf.yaml", name="inner"), leaf=LEAF)
+    plan = load("outer.yaml")
+    assert set(select(plan, Selection(only=("step-1",))).pipelines) == {"inner.yaml", "leaf.yaml"}
+    assert set(select(plan, Selection(only=("step-2",))).pipelines) == {"leaf.yaml"}
+
+
+def test_pipelines_that_run_each_other(project):
+    write(project, a=runs("b.yaml"), b=runs("c.yaml"), c=runs("b.yaml"))
+    assert problems("a.yaml") == ["c.yaml:3:15: pipelines run each other: b.yaml → c.yaml → b.yaml"]
+
+
+def test_a_link_out_of_the_project(project):
+    elsewhere = project.parent / "elsewhere.yaml"
+    elsewhere.write_text(LEAF)
+    (project / "link.yaml").symlink_to(elsewhere)
+    write(project, outer=runs("link.yaml"))
+    assert problems("outer.yaml") == ["outer.yaml:3:15: `link.yaml` is outside of this project"]
+
+
+def test_depth_counts_what_was_read_before(project):
+    files = {f"l{number}": runs(f"l{number + 1}.yaml") for number in range(1, 8)}
+    write(project, **files, l8=LEAF)
+    write(project, fits=runs("l1.yaml"), deeper=runs("l1.yaml", "more.yaml"), more=runs("l1.yaml"))
+    assert len(load("fits.yaml").pipelines) == 8
+    assert problems("deeper.yaml") == ["more.yaml:3:15: pipelines run each other more than 8 levels deep"]
+
+
+def test_a_few_files_that_make_millions_of_steps(project):
+    files = {f"l{number}": runs(*[f"l{number + 1}.yaml"] * 12) for number in range(1, 8)}
+    write(project, **files, l8=LEAF)
+    assert problems("l1.yaml") == [
+        "l4.yaml:5:15: with those of `l5.yaml`, the run has 10,836 instances and steps of pipelines; at most 10,000 are allowed"
+    ]
+
+
+def test_cells_count_as_often_as_their_pipeline(project):
+    matrix = (
+        "name: outer\nsteps:\n  - pipeline: leaf.yaml\n    matrix: {a: [" + ", ".join(map(str, range(6000))) + "]}\n"
+    )
+    write(project, outer=matrix, leaf=LEAF)
+    assert problems("outer.yaml") == [
+        "outer.yaml:3:15: with those of `leaf.yaml`, the run has 12,000 instances and steps of pipelines; at most 10,000 are allowed"
+    ]
+
+
+def test_many_files(project):
+    write(
+        project,
+        outer=runs(*(f"f{number}.yaml" for number in range(101))),
+        **{f"f{number}": LEAF for number in range(101)},
+    )
+    assert problems("outer.yaml") == ["outer.yaml:103:15: more than 100 files of pipelines are run"]
+
+
+def test_large_files(project):
+    large = LEAF + "# " + "x" * 600_000 + "\n"
+    write(project, outer=runs("a.yaml", "b.yaml"), a=large, b=large)
+    assert problems("outer.yaml") == ["outer.yaml:4:15: with the pipelines that it runs, the file is larger than 1 MiB"]
+
+
+def test_a_plain_file_has_none(project):
+    write(project, leaf=LEAF)
+    _, plan = load_document("leaf.yaml")
+    assert isinstance(plan, Pipeline)
+    assert plan.pipelines == {}
