@@ -12,22 +12,22 @@ from dagnats.errors import UsageError
 def validate_files(files: Sequence[str], form: str, *, strict: bool) -> int:
     """Check the files; 0 when all can be run, else 2."""
     files = list(dict.fromkeys(files))  # stdin can be read once
-    problems: list[Problem] = []
+    problems: dict[Problem, None] = {}  # a file that others include or run is looked at with each of them
     sources: dict[str, bytes] = {}
-    total = wrong = 0
+    total = 0
     for file in files:
         try:
             load(*_source(file), strict=strict)
         except InvalidPipelineError as error:
-            wrong += error.files
-            total += error.total
-            problems += error.problems
+            fresh = dict.fromkeys(problem for problem in error.problems if problem not in problems)
+            total += len(fresh) + error.total - len(error.problems)
+            problems |= fresh
             sources |= error.sources
         except UsageError as error:
-            wrong += 1
             total += 1
-            problems.append(Problem(file, 0, 0, 0, str(error), ""))
-    _print(problems, sources, total, form)
+            problems[Problem(file, 0, 0, 0, str(error), "")] = None
+    wrong = len({problem.file for problem in problems})
+    _print(list(problems), sources, total, form)
     if form in ("text", "github") and wrong:
         click.echo(summary(total, wrong), err=True)
     elif form in ("text", "github"):

@@ -76,19 +76,12 @@ class SubRuns:
 
     def _check_kind(self, one: Draft) -> None:
         kind = one.node.get("type")
-        runs = "pipeline" if "pipeline" in one.node.fields() else "shell"
-        if (
-            kind is None
-            or kind.value not in {"shell", "pipeline"} - {runs}
-            or one.node.fields().keys().isdisjoint(KINDS)
-        ):
+        runs, other = ("pipeline", "shell") if "pipeline" in one.node.fields() else ("shell", "pipeline")
+        if kind is None or kind.value != other or one.node.fields().keys().isdisjoint(KINDS):
             return
         what = "a pipeline" if runs == "pipeline" else "a script or a program"
-        self._problems.add(
-            kind,
-            f"step {quoted(one.id)} is of type {quoted(kind.value)}, and it runs {what}",
-            f"write `type: {runs}`, or nothing",
-        )
+        message = f"step {quoted(one.id)} is of type {quoted(other)}, and it runs {what}"
+        self._problems.add(kind, message, f"write `type: {runs}`, or nothing")
 
     def _check_params(self, one: Draft, plan: Pipeline, given: Mapping[str, Node]) -> None:
         place = self.places[one.id]

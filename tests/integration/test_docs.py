@@ -51,13 +51,30 @@ def test_the_how_to_on_conditions_is_right_about_parts(tmp_path):
     assert "step `deploy` uses `steps.build.outputs.version`, and `build` is left out" in refused.text
 
 
+def write_files(page: str, folder: Path) -> int:
+    """Write the files of a how-to; gives how many those are."""
+    text = (ROOT / "docs" / "how-to" / page).read_text()
+    files = re.findall(r"^```yaml file=(\S+)\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+    for name, content in files:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(content)
+    return len(files)
+
+
+def test_the_files_of_the_how_to_on_pipelines_as_steps_work_together(tmp_path):
+    assert write_files("pipeline-as-a-step.md", tmp_path) == 2
+    checked = dagnats(["validate", "--strict", "pipeline.yaml", "deploy.yaml"], tmp_path)
+    assert checked.code == 0, checked.text
+    ran = dagnats(["run", "pipeline.yaml"], tmp_path)
+    assert ran.code == 0, ran.text
+    assert "testing https://web.staging.example.org" in ran.text
+    assert "deploy[service=api]/push" in ran.text
+    alone = dagnats(["run", "deploy.yaml", "-p", "service=api", "-p", "version=1.4.0"], tmp_path)
+    assert alone.code == 0, alone.text
+
+
 def test_the_files_of_the_how_to_on_several_files_work_together(tmp_path):
-    page = (ROOT / "docs" / "how-to" / "monorepo.md").read_text()
-    files = re.findall(r"^```yaml file=(\S+)\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
-    assert len(files) == 4
-    for name, text in files:
-        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / name).write_text(text)
+    assert write_files("monorepo.md", tmp_path) == 4
     checked = dagnats(["validate", "--strict", "pipeline.yaml"], tmp_path)
     assert checked.code == 0, checked.text
     ran = dagnats(["run", "pipeline.yaml"], tmp_path)

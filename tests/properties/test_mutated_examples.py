@@ -3,6 +3,7 @@
 import contextlib
 import io
 import re
+import shutil
 from pathlib import Path
 
 import pytest
@@ -29,7 +30,10 @@ def validated(directory: Path, text: str, *flags: str) -> tuple[int, str]:
 
 @pytest.fixture(scope="module")
 def directory(tmp_path_factory):
-    return tmp_path_factory.mktemp("mutated")
+    directory = tmp_path_factory.mktemp("mutated")
+    for example in EXAMPLES:  # some run others
+        shutil.copy(example, directory)
+    return directory
 
 
 def pieces(text: str, *, by_line: bool) -> list[str]:
