@@ -17,8 +17,9 @@ import random
 import time
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import NamedTuple, Protocol
+
+from msgspec.structs import replace
 
 from dagnats.bus.journal import Journal
 from dagnats.bus.link import Link

@@ -6,7 +6,8 @@ import fcntl
 import os
 import signal
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from dagnats.process import Exit, Guardian, Ladder, Process
 
@@ -119,8 +120,7 @@ async def drain(process: Process, streams: Sequence[Stream]) -> bool:
     return bool(held)
 
 
-@dataclass(frozen=True, slots=True)
-class Captured:
+class Captured(Struct, frozen=True):
     """What a command left: how it ended, what it printed, and whether more was printed than is kept."""
 
     exit: Exit

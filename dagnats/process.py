@@ -21,8 +21,9 @@ import os
 import signal
 import sys
 import time
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+from msgspec import Struct
 
 from dagnats import proctree
 from dagnats.command import SpawnError, encode_argv, encode_env, encode_string, spawn_error
@@ -61,8 +62,7 @@ class GuardianDied(EngineError):  # noqa: N818  # it says what happened
         )
 
 
-@dataclass(frozen=True, slots=True)
-class Exit:
+class Exit(Struct, frozen=True):
     """How a process ended: an exit code, or the signal that killed it; neither if it survives even SIGKILL."""
 
     code: int | None = None

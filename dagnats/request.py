@@ -3,9 +3,10 @@
 import os
 import platform
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from msgspec import Struct, field
 
 from dagnats import __version__
 from dagnats.bus.server import Server
@@ -18,8 +19,7 @@ if TYPE_CHECKING:
     from dagnats.workers.vault import Vault
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(Struct, frozen=True):
     """What the command line asks for. `text` is the pipeline's text when it does not come from `file`."""
 
     file: str
@@ -39,8 +39,7 @@ class Request:
     again: Sequence[str] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Prepared:
+class Prepared(Struct, frozen=True):
     """A run that may begin: everything is checked, the server is starting."""
 
     request: Request

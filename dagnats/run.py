@@ -5,9 +5,10 @@ imports are most of the time of a short run.
 """
 
 import os
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
 
 from dagnats import rundir
 from dagnats.bus.server import Server

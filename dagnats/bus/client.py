@@ -8,9 +8,9 @@ few. Three methods of its client are replaced here for that. Should a later rele
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
+from msgspec import Struct
 from nats.aio.client import Client as NatsClient
 from nats.errors import ConnectionClosedError, MaxPayloadError
 from nats.protocol.command import hpub_cmd, pub_cmd
@@ -20,8 +20,7 @@ SOON_S = 0.005
 LARGE = 1 << 30  # pending limits past which nats-py would silently drop
 
 
-@dataclass(slots=True)
-class Message:
+class Message(Struct):
     """What came on a subscription; `status` is JetStream's word in place of data, like "404", or ""."""
 
     subject: str

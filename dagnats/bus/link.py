@@ -15,9 +15,9 @@ import itertools
 import json
 import secrets
 from collections.abc import Awaitable, Callable, Coroutine
-from dataclasses import dataclass, field
 from typing import Any
 
+from msgspec import Struct, field
 from nats.errors import Error as NatsError
 from nats.js.errors import APIError
 
@@ -45,8 +45,7 @@ class RefusedError(EngineError):
         self.description = description
 
 
-@dataclass(slots=True)
-class _Request:
+class _Request(Struct):
     """`payload` is None while it is on its way to the object store."""
 
     subject: str

@@ -5,8 +5,9 @@ The report of an end names its task as well, so that the engine takes it from th
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from dagnats.bus.link import Link, Message
 from dagnats.core.decide import Failed, Opened, Report, Started, Stopped, Succeeded
@@ -29,8 +30,7 @@ _NAMES = {cls: (name, fields) for name, (cls, fields) in _REPORTS.items()}
 Refusal = str  # why a report was not admitted, "" when it was
 
 
-@dataclass(slots=True)
-class Told:
+class Told(Struct):
     """What a worker told: `reply` waits for the answer, `task` is where the task can be acknowledged, or "" while the attempt goes on."""
 
     report: Report

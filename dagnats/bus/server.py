@@ -9,9 +9,10 @@ import socket
 import sys
 import sysconfig
 from collections import deque
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct
 
 from dagnats.errors import EngineError
 from dagnats.process import Guardian, Process
@@ -31,8 +32,7 @@ jetstream {{ store_dir: "{store}", max_memory_store: 268435456, max_file_store: 
 """
 
 
-@dataclass(frozen=True, slots=True)
-class Address:
+class Address(Struct, frozen=True):
     """Where a server listens and what it wants to hear."""
 
     url: str

@@ -3,8 +3,9 @@
 import json
 import secrets
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any
+
+from msgspec import Struct, field
 
 from dagnats.bus.link import Link, Message
 from dagnats.bus.topology import LABEL, NS
@@ -13,8 +14,7 @@ from dagnats.core.text import encode_json, token
 PULL_EXPIRES_S = 300
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Task:
+class Task(Struct, frozen=True, kw_only=True):
     """One attempt, with all that a worker needs: nothing is looked up elsewhere.
 
     Either `argv` is a command, or `script` goes to `shell`: a known shell's name, or an argv in which `{0}` stands for the script's file. `env` is

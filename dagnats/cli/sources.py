@@ -3,11 +3,11 @@
 import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from msgspec import Struct
 
 from dagnats.core.pipeline import JSON, Pipeline
 from dagnats.definition import InvalidPipelineError, load, load_mapping, step_ids, summary
@@ -45,8 +45,7 @@ def selection_of(flags: dict[str, Any]) -> Selection:
     return Selection(**{name: tuple(flags.pop(name)) for name in ("only", "start", "until", "skip")})
 
 
-@dataclass(frozen=True, slots=True)
-class Selected:
+class Selected(Struct, frozen=True):
     """A plan as a run would begin with it, and all that is known by then."""
 
     plan: Pipeline

@@ -9,6 +9,8 @@ import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
+from msgspec import NODEFAULT, structs
+
 from dagnats.core import events
 from dagnats.core.events import AnyEvent, CancelledBy, Outcome, Reason
 from dagnats.core.pipeline import JSON, EnvFile, FanOut, Output, Param, Pipeline, Retry, Step
@@ -58,13 +60,11 @@ _PARAM = ("type", "default", "required", "enum", "minimum", "maximum", "help", "
 
 def _defaults(cls: type[Any], fields: Sequence[str]) -> dict[str, Any]:
     """Give what a field holds when the wire leaves it out."""
-    import dataclasses  # noqa: PLC0415 - needed once, while the module loads
-
     found: dict[str, Any] = {}
-    for field in dataclasses.fields(cls):
-        if field.name in fields and field.default is not dataclasses.MISSING:
+    for field in structs.fields(cls):
+        if field.name in fields and field.default is not NODEFAULT:
             found[field.name] = field.default
-        elif field.name in fields and field.default_factory is not dataclasses.MISSING:
+        elif field.name in fields and field.default_factory is not NODEFAULT:
             found[field.name] = field.default_factory()
     return found
 

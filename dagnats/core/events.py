@@ -5,8 +5,9 @@ and nothing that could be computed from the others. Its name on the wire is writ
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from enum import StrEnum
+
+from msgspec import Struct, field
 
 from dagnats.core.pipeline import JSON, Pipeline
 
@@ -43,16 +44,14 @@ class CancelledBy(StrEnum):
     FAIL_FAST = "fail_fast"  # the first failure, with `fail_fast: true`
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Event:
+class Event(Struct, frozen=True, kw_only=True):
     """What all events carry."""
 
     seq: int
     at: float
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RunStarted(Event):
+class RunStarted(Event, frozen=True, kw_only=True):
     """The first event: the plan and every value from outside, so that nothing is asked again later.
 
     `env` holds those names of the runner's environment that templates mention, `git` what templates see under that name if any mentions it,
@@ -70,8 +69,7 @@ class RunStarted(Event):
     git: Mapping[str, JSON] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StepScheduled(Event):
+class StepScheduled(Event, frozen=True, kw_only=True):
     """An attempt was decided; its task may start at `not_before` (unix seconds) or, when that is None, at once."""
 
     step: str
@@ -79,8 +77,7 @@ class StepScheduled(Event):
     not_before: float | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StepStarted(Event):
+class StepStarted(Event, frozen=True, kw_only=True):
     """A worker holds the attempt."""
 
     step: str
@@ -88,8 +85,7 @@ class StepStarted(Event):
     worker: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StepSucceeded(Event):
+class StepSucceeded(Event, frozen=True, kw_only=True):
     """The attempt ended well. `output_bytes` is what it printed in all, `dropped_bytes` how many of those were not kept.
 
     `notes` says of each output of a pipeline that has no value why.
@@ -103,8 +99,7 @@ class StepSucceeded(Event):
     notes: Mapping[str, str] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StepFailed(Event):
+class StepFailed(Event, frozen=True, kw_only=True):
     """The attempt failed, and why. `jitter` (0 to 1) is the chance that the delay of a retry may need; `attempt` is 0 when none began."""
 
     step: str
@@ -118,16 +113,14 @@ class StepFailed(Event):
     dropped_bytes: int = 0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StepExpanded(Event):
+class StepExpanded(Event, frozen=True, kw_only=True):
     """The instances of a step are known: `items` of a list, or None for a matrix, whose cells the plan knows."""
 
     step: str
     items: tuple[JSON, ...] | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PipelineStarted(Event):
+class PipelineStarted(Event, frozen=True, kw_only=True):
     """The pipeline that a step runs begins, with every value from outside: from now on its steps are steps of the run."""
 
     step: str
@@ -136,24 +129,21 @@ class PipelineStarted(Event):
     vars: Mapping[str, JSON] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StepSkipped(Event):
+class StepSkipped(Event, frozen=True, kw_only=True):
     """The step's own `if` was false."""
 
     step: str
     condition: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StepBlocked(Event):
+class StepBlocked(Event, frozen=True, kw_only=True):
     """The step can not run because these steps, its needs or before them, did not end well."""
 
     step: str
     by: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StepCancelled(Event):
+class StepCancelled(Event, frozen=True, kw_only=True):
     """The step was stopped, or never started, because the run was cancelled. `attempt` is 0 when none began."""
 
     step: str
@@ -162,8 +152,7 @@ class StepCancelled(Event):
     dropped_bytes: int = 0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CancelRequested(Event):
+class CancelRequested(Event, frozen=True, kw_only=True):
     """The run shall end, or only the instances of `step`, or the pipeline that it runs. `force` stops everything at once, `finally` too."""
 
     by: CancelledBy
@@ -173,8 +162,7 @@ class CancelRequested(Event):
     step: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RunFinished(Event):
+class RunFinished(Event, frozen=True, kw_only=True):
     """The last event. `notes` says of each output that has no value why."""
 
     outcome: Outcome

@@ -1,14 +1,14 @@
 """The graph of a plan: who waits for whom, and the longest way through it."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from heapq import heappop, heappush
+
+from msgspec import Struct
 
 from dagnats.core.pipeline import Step
 
 
-@dataclass(frozen=True, slots=True)
-class Graph:
+class Graph(Struct, frozen=True):
     """Edges of one list of steps, in both directions. A plan has no cycle: `definition` has refused those."""
 
     needs: Mapping[str, tuple[str, ...]]

@@ -5,8 +5,9 @@ Durations are seconds, as floats.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any, Literal
+
+from msgspec import Struct, field
 
 JSON = Any  # None, bool, int, float, str, list of JSON, dict of str to JSON
 
@@ -15,8 +16,7 @@ OutputType = Literal["string", "integer", "number", "boolean", "json"]
 ParamType = Literal["string", "integer", "number", "boolean", "array", "object"]
 
 
-@dataclass(frozen=True, slots=True)
-class Param:
+class Param(Struct, frozen=True):
     """A typed input from outside. `required` is true when there is no default."""
 
     type: ParamType
@@ -29,16 +29,14 @@ class Param:
     pattern: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class EnvFile:
+class EnvFile(Struct, frozen=True):
     """A file of environment variables beneath the project's root. What it holds is read when the run starts, and never recorded."""
 
     path: str
     optional: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Retry:
+class Retry(Struct, frozen=True):
     """When a failed attempt is followed by another; `max_attempts` counts the first one too.
 
     `on` holds exit codes and the reasons "timeout" and "lost"; None means any failure.
@@ -53,16 +51,14 @@ class Retry:
     on: tuple[int | str, ...] | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Output:
+class Output(Struct, frozen=True):
     """What is declared of one named output of a step; undeclared ones are strings."""
 
     type: OutputType = "string"
     required: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class FanOut:
+class FanOut(Struct, frozen=True):
     """A step that runs once for each cell of a matrix, or for each item of a list; each of these is an instance.
 
     `axes` are the matrix as it is written, with what `include` adds to it and `exclude` takes away. Without axes and `include`, `items` is a list, whose
@@ -83,8 +79,7 @@ class FanOut:
         return self.items is None
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
+class Step(Struct, frozen=True):
     """One node of the graph. Exactly one of `run`, `command` and `pipeline` is set.
 
     `needs` holds ids of steps in the same list (`steps` or `finally`) only, the rule "waits for the step above" already applied.
@@ -120,8 +115,7 @@ class Step:
     params: Mapping[str, JSON] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class Pipeline:
+class Pipeline(Struct, frozen=True):
     """The plan. `vars` and `params` are resolved before the run starts; their values travel on `RunStarted`.
 
     A variable is a JSON value in which strings may be templates, or `{"sh": script}`. `env_names` are the names of the runner's environment that

@@ -2,7 +2,8 @@
 
 from collections import deque
 from collections.abc import Mapping
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from dagnats.core.events import CancelRequested, Outcome
 from dagnats.core.graph import graph_of

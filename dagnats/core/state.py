@@ -6,7 +6,8 @@ are ready, how many needs each still waits for, how many run.
 
 from collections import deque
 from collections.abc import Iterable
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from dagnats.core.events import (
     AnyEvent,

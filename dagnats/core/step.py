@@ -2,7 +2,8 @@
 
 from collections import deque
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from dagnats.core.events import StepFailed
 from dagnats.core.pipeline import JSON, Step
@@ -10,8 +11,7 @@ from dagnats.core.planstate import PlanState
 from dagnats.core.status import Status
 
 
-@dataclass(slots=True)
-class Instances:
+class Instances(Struct):
     """The instances of a step that fans out: their ids in order, which of them wait for a place of its own bound, how many are open, and ended badly."""
 
     ids: tuple[str, ...]
@@ -22,8 +22,7 @@ class Instances:
     cancelled: bool = False
 
 
-@dataclass(slots=True)
-class StepState:
+class StepState(Struct):
     """What the events so far say of one step, or of one instance.
 
     `culprit` is the first step, it or one before it, that did not end well, and `failed` is true when it or anything before it failed.

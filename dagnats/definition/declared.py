@@ -1,7 +1,8 @@
 """`params`: what the shape of a file can not say of them, and how the plan holds them."""
 
-from dataclasses import replace
 from typing import Any
+
+from msgspec.structs import replace
 
 from dagnats.core.pipeline import Param, ParamType
 from dagnats.definition import values

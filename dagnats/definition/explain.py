@@ -1,9 +1,10 @@
 """Parts of the format, explained from its schema: what `dagnats schema PATH` and the reference say."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any
+
+from msgspec import Struct
 
 from dagnats.definition.check import WORDS
 from dagnats.definition.emit import scalar, to_yaml
@@ -13,8 +14,7 @@ from dagnats.errors import UsageError
 Schema = dict[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
-class Part:
+class Part(Struct, frozen=True):
     """One part of the format. `path` leads to it by keys alone: lists and free names are stepped over."""
 
     path: tuple[str, ...]

@@ -1,9 +1,10 @@
 """What can be said before a run: the values that are known by then, and which conditions they settle."""
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from itertools import product
 from typing import Any
+
+from msgspec import Struct
 
 from dagnats.core.decide import EvaluationError
 from dagnats.core.pipeline import JSON, Pipeline, Step
@@ -33,8 +34,7 @@ class _Partly(dict[str, JSON]):
         return super().__getitem__(name)
 
 
-@dataclass(frozen=True, slots=True)
-class Known:
+class Known(Struct, frozen=True):
     """The values that a run of this plan would begin with; `scripts` are the variables that a shell script gives, and `later` all that depend on one."""
 
     params: Mapping[str, JSON]
@@ -133,8 +133,7 @@ def known_values(
     return Known(known.params, found, known.env, known.pipeline, known.scripts, frozenset(later))
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
+class Verdict(Struct, frozen=True):
     """What is known of an `if` before the run: true, false, or None for later; `error` is why it can not be evaluated."""
 
     holds: bool | None

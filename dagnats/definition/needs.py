@@ -2,8 +2,9 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from itertools import pairwise
+
+from msgspec import Struct, field
 
 from dagnats.core.graph import Graph, topological
 from dagnats.definition.problems import Problems, quoted
@@ -21,8 +22,7 @@ MAX_HANDLERS = 10_000
 SHOWN_OF_CYCLE = 8
 
 
-@dataclass(slots=True)
-class Draft:
+class Draft(Struct):
     """A step on its way into the plan: its id, its node, and the ids that it needs."""
 
     id: str

@@ -2,7 +2,8 @@
 
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from dagnats.core.fanout import INSTANCES_MAX, count
 from dagnats.core.pipeline import Pipeline, Step

@@ -2,9 +2,10 @@
 
 from bisect import bisect_left
 from collections.abc import Iterable
-from dataclasses import dataclass
 from itertools import islice
 from typing import Literal, Protocol
+
+from msgspec import Struct
 
 MAX_KEPT = 1000
 MAX_SUGGESTIONS = 100
@@ -16,8 +17,7 @@ MAX_LISTED = 20
 Severity = Literal["error", "warning"]
 
 
-@dataclass(frozen=True, slots=True)
-class Problem:
+class Problem(Struct, frozen=True):
     """One thing that is wrong, and where. Line and column count from 1, in characters; line 0 means the file as a whole."""
 
     file: str

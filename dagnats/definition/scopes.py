@@ -1,8 +1,10 @@
 """What a template may mention, and where: the names are checked before anything runs."""
 
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, field, replace
 from itertools import chain
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from dagnats.core.events import Outcome
 from dagnats.core.pipeline import Pipeline
@@ -26,8 +28,7 @@ SECRETS_HINT = 'give it to a step, `env: {NAME: "{{ secrets.NAME }}"}`, and use 
 SECRETS_PLACE = "`secrets` may be used only in `env` of a step and in `run`"
 
 
-@dataclass(frozen=True, slots=True)
-class Scope:
+class Scope(Struct, frozen=True):
     """The place of a template: how messages call it, and the roots that are known there.
 
     `step` is the step in which it stands, and `last` says that this one is of `finally`. In `outputs` of the pipeline every step has
@@ -43,9 +44,12 @@ class Scope:
     any_step: bool = False
     until: int | None = None
     own: tuple[str, ...] = ()
-    axes: Mapping[str, None] = field(default_factory=dict, hash=False)
+    axes: Mapping[str, None] = field(default_factory=dict)
     handles: bool = False
     secrets_hint: str = SECRETS_HINT
+
+    def __hash__(self) -> int:
+        return hash((self.place, self.roots, self.run_fields, self.until))
 
     @property
     def kind(self) -> object:
@@ -58,8 +62,7 @@ def with_secrets(scope: Scope) -> Scope:
     return replace(scope, roots=(*scope.roots, "secrets"))
 
 
-@dataclass(slots=True)
-class Finding:
+class Finding(Struct):
     """What is wrong with a reference."""
 
     message: str
@@ -78,8 +81,7 @@ def _elsewhere(root: str, scope: Scope) -> "Finding | None":
     return None
 
 
-@dataclass(slots=True)
-class Names:
+class Names(Struct):
     """Everything that the templates of one file can refer to; `runs` are the pipelines that steps run, by their ids."""
 
     problems: Problems

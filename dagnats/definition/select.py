@@ -1,9 +1,11 @@
 """A part of a pipeline: `--only`, `--from`, `--until` and `--skip`, as a function from plan to plan."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields, is_dataclass, replace
 from difflib import get_close_matches
 from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from dagnats.core.graph import Graph, graph_of, topological
 from dagnats.core.pipeline import Pipeline, Step
@@ -12,8 +14,7 @@ from dagnats.errors import UsageError
 MAX_SHOWN = 20
 
 
-@dataclass(frozen=True, slots=True)
-class Selection:
+class Selection(Struct, frozen=True):
     """What the command line asks for, as ids of steps. What is left must be allowed by each of the four."""
 
     only: tuple[str, ...] = ()
@@ -167,10 +168,10 @@ def _texts(value: Any, *, expression: bool = False) -> Iterator[tuple[str, bool]
     """All text in a step, and whether it is an expression; whatever fields a step has, none is forgotten."""
     if isinstance(value, str):
         yield value, expression
-    elif is_dataclass(value):
-        for field in fields(value):
+    elif isinstance(value, Struct):
+        for name in value.__struct_fields__:
             # an `if`, and what gives the list of a `foreach`
-            yield from _texts(getattr(value, field.name), expression=field.name in ("condition", "items"))
+            yield from _texts(getattr(value, name), expression=name in ("condition", "items"))
     elif isinstance(value, Mapping):
         for item in value.values():
             yield from _texts(item)

@@ -1,7 +1,8 @@
 """Text -> tree with positions, within limits: a file can be hostile and still costs little time and memory."""
 
-from dataclasses import dataclass, field
 from typing import Any
+
+from msgspec import Struct, field
 
 from dagnats.definition.events import (
     AliasEvent,
@@ -30,16 +31,14 @@ class StopReadingError(Exception):
     """A limit was passed; the problem is noted, and nothing more is read."""
 
 
-@dataclass(slots=True)
-class Spent:
+class Spent(Struct):
     """What reading has cost, of one file or of several together."""
 
     nodes: int = 0
     expanded: int = 0
 
 
-@dataclass(slots=True)
-class Frame:
+class Frame(Struct):
     """A collection that is still open: its node, how many nodes it holds when aliases are expanded, how deep it goes."""
 
     node: Node
@@ -50,8 +49,7 @@ class Frame:
     merges: list[Node] = field(default_factory=list)
 
 
-@dataclass(frozen=True, slots=True)
-class Anchored:
+class Anchored(Struct, frozen=True):
     """What an anchor names."""
 
     node: Node

@@ -1,7 +1,8 @@
 """Drafts -> steps of the plan: what `defaults` gives, then what the step says."""
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
 
 from dagnats.core.pipeline import FanOut, Retry, Step
 from dagnats.core.text import has_template

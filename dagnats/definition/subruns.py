@@ -1,8 +1,9 @@
 """Steps that run a pipeline: which file that is, what it is given, and which fields of a step have no meaning for them."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
 
 from dagnats.core.pipeline import JSON, Param, Pipeline
 from dagnats.definition import values

@@ -2,9 +2,10 @@
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
+
+from msgspec import Struct, field
 
 from dagnats.core.text import has_template
 from dagnats.definition.expressions import foreign_parts, unquoted_text
@@ -26,8 +27,7 @@ PARTS_OF_START = 4  # as long takes it to begin with a template that is no plain
 MAX_MENTIONS = 200_000
 
 
-@dataclass(slots=True)
-class Checked:
+class Checked(Struct):
     """What was found at a node, for the next place where an alias or `defaults` bring it.
 
     `open` are the mentions that can be right in one step and wrong in another, and `roots` are where the mentions of an expression begin.

@@ -5,7 +5,8 @@ horizontal line; a lane that it does not need is crossed without a joint. Lanes 
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from dagnats.core.graph import Graph, graph_of, topological
 from dagnats.core.pipeline import Step
@@ -28,14 +29,12 @@ def drawn(steps: Sequence[Step], labels: Mapping[str, str], *, unicode: bool) ->
         yield f"{cells}{gap}  {labels[row.id]}" if row.id is not None else cells.rstrip()
 
 
-@dataclass(frozen=True, slots=True)
-class _Row:
+class _Row(Struct, frozen=True):
     cells: str
     id: str | None = None
 
 
-@dataclass(slots=True)
-class _Drawing:
+class _Drawing(Struct):
     """What is drawn so far. `lanes` are the lines that are open, by column: the steps that still wait on each, or None for a free column."""
 
     graph: Graph

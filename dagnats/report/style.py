@@ -1,13 +1,13 @@
 """Colours, and who decides on them: the flag, NO_COLOR, FORCE_COLOR, CI, the terminal. No meaning is carried by colour alone."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 _PREFIXES = ("36", "35", "34", "33", "32", "96", "95", "94")
 
 
-@dataclass(frozen=True, slots=True)
-class Style:
+class Style(Struct, frozen=True):
     """Whether to colour, and whether signs beyond ASCII can be shown."""
 
     color: bool = False

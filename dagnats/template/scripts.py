@@ -1,10 +1,10 @@
 """A script as a scanner for quotes sees it: the literal text, with a mark where a template has something."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from typing import Final
 
 import jinja2
+from msgspec import Struct, field
 
 from dagnats.template.errors import TemplateError
 from dagnats.template.simple import is_simple, marked
@@ -14,8 +14,7 @@ VALUE: Final = "\ue000"  # an interpolation
 TAG: Final = "\ue001"  # a statement
 
 
-@dataclass(slots=True)
-class Script:
+class Script(Struct):
     """The text with its marks; `lines` are those of the interpolations and `tags` the names of the statements, in order."""
 
     text: str = ""
@@ -55,8 +54,7 @@ def _lexed(text: str) -> Iterator[tuple[int, str, str]]:
     return ENVIRONMENT.lexer.tokeniter(hidden_text(text), None)
 
 
-@dataclass(slots=True)
-class Findings:
+class Findings(Struct):
     """What a scanner has found, and where in the marks it is."""
 
     script: Script

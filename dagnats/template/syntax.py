@@ -7,13 +7,13 @@ reached, and what is not in the tables here does not exist.
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final, TypeVar
 
 import jinja2
 from jinja2 import nodes
 from jinja2.parser import Parser
+from msgspec import Struct
 
 from dagnats.template.check import Check, Reference, unpasted
 from dagnats.template.errors import RefusedError, TemplateError
@@ -25,8 +25,7 @@ ENVIRONMENT: Final = jinja2.Environment(autoescape=False, keep_trailing_newline=
 _LITERAL_HINT: Final = "braces that are not meant for the template are written {% raw %}...{% endraw %}"
 
 
-@dataclass(frozen=True, slots=True)
-class Program:
+class Program(Struct, frozen=True):
     """A checked template. `single` is its expression if it is nothing else, so that a value keeps its type.
 
     `nodes` says how large it is.

@@ -5,8 +5,9 @@ import itertools
 import json
 import math
 from collections.abc import Collection
-from dataclasses import dataclass
 from typing import Final
+
+from msgspec import Struct
 
 from dagnats.core.pipeline import JSON
 from dagnats.template.errors import RefusedError
@@ -17,8 +18,7 @@ MAX_ITEMS: Final = 100_000
 MAX_BITS: Final = 4096  # of an integer; more digits than Python prints without being asked are a mistake
 
 
-@dataclass(frozen=True, slots=True)
-class Missing:
+class Missing(Struct, frozen=True):
     """The result of looking for what is not there: only `default` and `is defined` may touch it."""
 
     message: str

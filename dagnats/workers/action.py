@@ -12,16 +12,16 @@ for the worker, whatever it means for the world.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from typing import Protocol
+
+from msgspec import Struct, field
 
 from dagnats.bus.tasks import Task
 from dagnats.core.events import Reason
 from dagnats.core.pipeline import JSON
 
 
-@dataclass(frozen=True, slots=True)
-class Failure:
+class Failure(Struct, frozen=True):
     """Why an attempt failed: for `StepFailed`."""
 
     reason: Reason
@@ -29,8 +29,7 @@ class Failure:
     exit_code: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Ended:
+class Ended(Struct, frozen=True):
     """How an attempt ended: well, by a failure, or because it was told to stop. `note` is for the person who watches."""
 
     failure: Failure | None = None

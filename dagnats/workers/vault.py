@@ -1,7 +1,9 @@
 """The secrets of a run: in memory only, given to a step at the last moment, and taken out of all that it says."""
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from dagnats.bus.tasks import Task
 from dagnats.core.events import Reason
@@ -15,14 +17,16 @@ _RECORDED_MIN = 8  # characters; a shorter one may stand in a parameter by chanc
 _SHARED_MAX = 100  # texts made of secrets that all steps are masked for
 
 
-@dataclass(frozen=True, slots=True, repr=False)
-class Unsealed:
+class Unsealed(Struct, frozen=True):
     """A task with its secrets in its environment; it must not leave the worker. `masker` knows all secrets; `failed` says that it can not be run."""
 
     task: Task
     masker: Masker
     failed: Ended | None = None
     note: str = ""
+
+    def __repr__(self) -> str:
+        return f"<Unsealed {self.task.step}>"
 
     def hidden(self, ended: Ended) -> Ended:
         """Give an end without secrets: in what is said of a failure, and in the outputs."""

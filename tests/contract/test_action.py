@@ -4,10 +4,10 @@ import asyncio
 import errno
 import os
 import time
-from dataclasses import replace
 
 import pytest
 from acting import MAKERS, Sink, on_stage
+from msgspec.structs import replace
 from running_dagnats import processes_of
 
 from dagnats.core.events import Reason

@@ -2,10 +2,10 @@
 
 import asyncio
 import os
-from dataclasses import replace
 
 import pytest
 from acting import SECRET, Sink
+from msgspec.structs import replace
 from running_dagnats import processes_of
 from running_processes import guarded
 

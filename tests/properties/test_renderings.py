@@ -1,9 +1,9 @@
 """Whatever file can be run: its rendering can be too, is its own rendering, and has the same graph and the same bounds."""
 
 import json
-from dataclasses import replace
 
 from hypothesis import given, settings
+from msgspec.structs import replace
 from test_definition import VALID, documents
 
 from dagnats.definition import InvalidPipelineError, load, load_document

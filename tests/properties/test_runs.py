@@ -3,12 +3,12 @@
 import random
 from collections.abc import Sequence
 from copy import deepcopy
-from dataclasses import fields, replace
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from dagnats.core.codec import commit_hash, decode_commit, encode_commit
 from dagnats.core.decide import Failed, Opened, Report, Started, Stopped, Succeeded, admit, decide
@@ -321,7 +321,7 @@ class World:
 
 
 def fields_of(step: StepState) -> dict[str, Any]:
-    found = {field.name: getattr(step, field.name) for field in fields(step)}
+    found = {name: getattr(step, name) for name in step.__struct_fields__}
     plans = {"within": step.within.prefix, "subrun": plan_fields(step.subrun) if step.subrun is not None else None}
     return found | {"instances": deepcopy(step.instances)} | plans
 

@@ -1,8 +1,9 @@
 """Short scripts for the core: make a plan, tell what workers report, and see what is decided. No clock, no process."""
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
+
+from msgspec.structs import replace
 
 from dagnats.core.decide import EvaluationError, Failed, Opened, Report, Started, Stopped, Succeeded, admit, decide
 from dagnats.core.events import (

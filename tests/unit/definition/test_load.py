@@ -1,9 +1,9 @@
 """Text -> plan: what the engine gets."""
 
-from dataclasses import replace
 from textwrap import dedent
 
 import pytest
+from msgspec.structs import replace
 
 from dagnats.core.pipeline import Output, Param, Retry
 from dagnats.definition import InvalidPipelineError, load, load_document

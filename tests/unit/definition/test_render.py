@@ -2,10 +2,10 @@
 
 import os
 import re
-from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
+from msgspec.structs import asdict, replace
 
 from dagnats.core.decide import EvaluationError
 from dagnats.core.events import RunStarted
