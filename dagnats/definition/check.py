@@ -263,6 +263,8 @@ class _Checker:
 def _example(key: str, properties: dict[str, Any]) -> str:
     if key == "steps":
         return "write `steps:` and below it `- run: …`"
+    if key == "name" and "steps" in properties:
+        return "for example `name: ci`; a file that is only included is checked with the one that includes it"
     examples = properties[key].get("examples")
     return f"for example `{key}: {examples[0]}`" if examples and isinstance(examples[0], str | int) else ""
 

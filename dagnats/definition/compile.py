@@ -40,6 +40,7 @@ def compile_pipeline(
         {step.id: step for step in main},
         {step.id: step for step in last},
         secrets=values.secrets(root.get("secrets"), problems),
+        defaults=root.get("defaults") or NOTHING,
     )
     templates = TemplateCheck(names, lines, problems)
     strict = _strict(names, templates, problems)

@@ -75,7 +75,7 @@ class FanOuts:
             self._problems.add(node.get("as") or node, message)
         found: object = []
         if listed is not None and isinstance(listed.value, str):
-            found = self._templates.expression(listed, scope) or ""
+            found = self._templates.listed(listed, scope) or ""
         elif listed is not None:
             self._templates.value(listed, scope)
             found = self._once(Node.plain, listed)

@@ -11,8 +11,10 @@ from dagnats.core.pipeline import Pipeline
 from dagnats.core.status import TERMINAL
 from dagnats.definition.needs import Ancestry, Draft
 from dagnats.definition.problems import Problems, listed, quoted
+from dagnats.definition.tree import Node
 from dagnats.definition.words import STATUS_WORDS, explain_field, explain_root, suggest
 
+NOTHING = Node({}, 0, 0)
 ROOTS = ("params", "vars", "env", "git", "pipeline", "run", "steps")
 ELSEWHERE = {
     "matrix": "it is known in a step that has a `matrix`",
@@ -82,7 +84,7 @@ def _elsewhere(root: str, scope: Scope) -> "Finding | None":
 
 
 class Names(Struct):
-    """Everything that the templates of one file can refer to; `runs` are the pipelines that steps run, by their ids."""
+    """Everything that the templates of one file can refer to; `runs` are the pipelines that steps run, by their ids, and `defaults` what steps have that say nothing else."""
 
     problems: Problems
     params: dict[str, object]
@@ -95,6 +97,7 @@ class Names(Struct):
     read_steps: set[str] = field(default_factory=set)
     step_roots: set[str] = field(default_factory=set)
     runs: Mapping[str, Pipeline] = field(default_factory=dict)
+    defaults: Node = NOTHING
     _secret_of: dict[str, str] | None = None
     _main_ancestry: Ancestry | None = None
     _last_ancestry: Ancestry | None = None
@@ -143,6 +146,28 @@ class Names(Struct):
                 hints |= dict.fromkeys(("integer", "number"), "compare it with a number, without quotes")
                 if kind in hints:
                     return Finding(f"param {quoted(name)} is of type {kind}, and never a text", hints[kind])
+        return None
+
+    def no_list(self, path: tuple[str, ...]) -> Finding | None:
+        """Say why a reference is never a list, if that is so whatever happens."""
+        match path:
+            case ("params", name):
+                kind = getattr(self.params.get(name), "type", "array")
+                hint = "write `type: array`; it is then given as JSON, `-p name='[1, 2]'`"
+                return (
+                    Finding(f"param {quoted(name)} is of type {kind}, and no list", hint) if kind != "array" else None
+                )
+            case ("steps", step, "outputs", name) if (one := self.main.get(step)) is not None:
+                fields = one.node.fields()
+                declared = one.node.get("outputs") or self.defaults.get("outputs")
+                kind = declared.get(name) if declared is not None else None
+                is_json = kind is not None and (found := kind.get("type")) is not None and found.value == "json"
+                if is_json or not {"matrix", "foreach", "pipeline"}.isdisjoint(fields):
+                    return None
+                hint = (
+                    f"let step {quoted(step)} declare it, `outputs: {{{name}: {{type: json}}}}`, and write it as JSON"
+                )
+                return Finding(f"the output {quoted(name)} of step {quoted(step)} is no list but text", hint)
         return None
 
     def _never(self, what: str, text: str, known: Collection[str]) -> Finding | None:

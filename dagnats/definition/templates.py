@@ -17,6 +17,7 @@ from dagnats.definition.words import NULLS
 
 # The conditions that nearly all pipelines make do with; to know what they say takes no parser.
 BARE_STATUS = re.compile(r"(success|failure|always|cancelled)\(\s*\)")
+PATH = re.compile(r"(?:params|steps)(?:\.[A-Za-z_][A-Za-z0-9_]*)+")
 CONSTANTS = frozenset(["true", "false"])
 FOREIGN_BRACES = "${{"
 FOREIGN_START = re.compile(re.escape(FOREIGN_BRACES))
@@ -128,6 +129,14 @@ class TemplateCheck:
             elif node.value:
                 self._problems.add(node, "the expression is empty")
         return checked.text if self._in_step(checked, scope) else None
+
+    def listed(self, node: Node, scope: Scope) -> str | None:
+        """Check an expression that shall give a list, as far as one can see that it will not."""
+        text = self.expression(node, scope)
+        finding = self._names.no_list(tuple(text.split("."))) if text is not None and PATH.fullmatch(text) else None
+        if finding is not None:
+            self._problems.add(node, finding.message, finding.hint)
+        return text
 
     def may_look_at(self, count: int, node: Node) -> bool:
         """Whether so many mentions more may be looked at; the first time that they are too many, that is a problem."""
