@@ -25,6 +25,7 @@ from dagnats.bus.journal import Journal
 from dagnats.bus.link import Link
 from dagnats.bus.reports import Told, answer, on_reports, order_stop
 from dagnats.bus.tasks import publish
+from dagnats.core.cancel import outweighs
 from dagnats.core.decide import EvaluationError, Failed, Report, Started, Succeeded, admit, decide
 from dagnats.core.events import (
     AnyEvent,
@@ -243,9 +244,9 @@ class Engine:
         state = self.state
         if request.step is not None:
             subrun = state.subruns.get(request.step)
-            late = subrun is None or subrun.cancel is not None or subrun.in_finally
+            late = subrun is None or not outweighs(request, subrun.cancel) or subrun.in_finally
             return None if late else replace(request, seq=state.seq + 1, at=time.time())
-        repeated = state.cancel is not None and not (request.force and not state.forced)
+        repeated = not outweighs(request, state.cancel) and not (request.force and not state.forced)
         late = state.finished is not None or (request.by is CancelledBy.TIMEOUT and state.in_finally)
         return None if repeated or late else replace(request, seq=state.seq + 1, at=time.time())
 
@@ -325,7 +326,7 @@ class Engine:
         publish(self._link, task)
 
     def _stop(self, cancel: CancelRequested) -> None:
-        """Order what a cancellation found running to stop."""
+        """Order what a cancellation found running to stop. What a later one has found too is ordered by that, which is stored by then."""
         for id_, cause in list(self.state.stopping.items()):
             if cause.seq == cancel.seq:
                 order_stop(self._link, self.state.run, id_, self.state.steps[id_].attempt, kill=cancel.force)

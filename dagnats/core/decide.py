@@ -6,6 +6,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
 
+from dagnats.core.cancel import below, is_spared
 from dagnats.core.events import (
     AnyEvent,
     CancelledBy,
@@ -92,7 +93,8 @@ def _subrun_ended(state: RunState, owner: StepState, evaluator: Evaluator) -> An
     if outcome is Outcome.SUCCEEDED:
         return StepSucceeded(**common, outputs=outputs, notes=notes)
     if outcome is Outcome.TIMED_OUT and subrun.cancel is not None:
-        return StepFailed(**common, reason=Reason.TIMEOUT, message=subrun.cancel.why, outputs=outputs)
+        message = subrun.cancel.why
+        return StepFailed(**common, reason=Reason.TIMEOUT, message=message, outputs=outputs, notes=notes)
     failed = [
         step.id
         for step in (*subrun.steps, *subrun.final_steps)
@@ -100,7 +102,7 @@ def _subrun_ended(state: RunState, owner: StepState, evaluator: Evaluator) -> An
     ]
     more = f" and {len(failed) - _NAMED} more steps" if len(failed) > _NAMED else ""
     message = f"{', '.join(failed[:_NAMED])}{more} failed"
-    return StepFailed(**common, reason=Reason.PIPELINE, message=message, exit_code=1, outputs=outputs)
+    return StepFailed(**common, reason=Reason.PIPELINE, message=message, exit_code=1, outputs=outputs, notes=notes)
 
 
 def _judge(state: RunState, ready: StepState, evaluator: Evaluator) -> AnyEvent:
@@ -140,10 +142,7 @@ def _is_cancelled(state: RunState, ready: StepState) -> bool:
     if state.forced or state.is_cancelled(ready):
         return True
     cancel = ready.within.cancel
-    if cancel is None or ready.final:
-        return False
-    spared = ready.step.handles is not None and cancel.by is CancelledBy.FAIL_FAST
-    return not spared and not ready.step.status_functions - {"success"}
+    return cancel is not None and not ready.final and not is_spared(ready.step, cancel)
 
 
 def _has_failed(state: RunState, id_: str) -> bool:
@@ -293,8 +292,8 @@ def admit(state: RunState, report: Report, *, at: float, jitter: float) -> tuple
         return StepStarted(**common, worker=report.worker), ""
     if step.status is not Status.RUNNING and report.worker is not None:
         return None, "the attempt was never started"
-    if isinstance(report, Opened if step.step.pipeline is None else Succeeded):
-        return None, "that is no end of such a step"
+    if isinstance(report, Opened | Succeeded) and isinstance(report, Opened) is (step.step.pipeline is None):
+        return None, "that is no end of such a step"  # one that runs a pipeline is opened, and ends by itself
     if isinstance(report, Opened):
         return _opened(state, step, report, common), ""
     return _ended(report, common, jitter), ""
@@ -304,7 +303,8 @@ def _opened(state: RunState, step: StepState, report: Opened, common: Mapping[st
     """Let the pipeline of a step begin, unless its steps are too many: a few files can make millions of them."""
     plan = state.plan.pipelines[step.step.pipeline or ""]
     count = len(plan.steps) + len(plan.finally_steps)
-    if state.instance_count + count > INSTANCES_MAX:
+    before = sum(1 for _ in below(step, state.steps))  # of an attempt before, whose place they take
+    if state.instance_count + count - before > INSTANCES_MAX:
         message = f"with the {count:,} steps of {plan.file} the run has more than {INSTANCES_MAX:,} steps of pipelines and instances"
         return StepFailed(**common, reason=Reason.TEMPLATE, message=message)
     return PipelineStarted(**common, params=report.params, vars=report.vars)

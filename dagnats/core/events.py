@@ -100,7 +100,10 @@ class StepSucceeded(Event, frozen=True, kw_only=True):
 
 
 class StepFailed(Event, frozen=True, kw_only=True):
-    """The attempt failed, and why. `jitter` (0 to 1) is the chance that the delay of a retry may need; `attempt` is 0 when none began."""
+    """The attempt failed, and why. `jitter` (0 to 1) is the chance that the delay of a retry may need; `attempt` is 0 when none began.
+
+    `notes` are those of `StepSucceeded`.
+    """
 
     step: str
     attempt: int
@@ -111,6 +114,7 @@ class StepFailed(Event, frozen=True, kw_only=True):
     jitter: float = 0.0
     output_bytes: int = 0
     dropped_bytes: int = 0
+    notes: Mapping[str, str] = field(default_factory=dict)
 
 
 class StepExpanded(Event, frozen=True, kw_only=True):

@@ -9,6 +9,7 @@ from collections.abc import Iterable
 
 from msgspec.structs import replace
 
+from dagnats.core.cancel import below, beneath, is_spared, outweighs, reaches
 from dagnats.core.events import (
     AnyEvent,
     CancelRequested,
@@ -25,6 +26,7 @@ from dagnats.core.events import (
     StepSucceeded,
 )
 from dagnats.core.fanout import cells, instance_id, labels, together
+from dagnats.core.places import Places
 from dagnats.core.planstate import PlanState
 from dagnats.core.settle import settled
 from dagnats.core.status import BAD, TERMINAL, TRANSITIONS, Status
@@ -47,7 +49,7 @@ class RunState:
     `ready` holds the steps whose needs have all ended, `retries` those whose failed attempt is followed by another, `doomed` those that a
     cancellation found before they ran, `stopping` those that one found running, `failing` those whose instances, or whose pipeline, stop at the first
     failure, which has come. `dispatched` holds what has a task and no worker yet, `running` what has one; `queued` counts those of `dispatched` that
-    take a place now, as an attempt that waits for its time takes none. `mutexes` says who holds each and who waits for it.
+    take a place now, as an attempt that waits for its time takes none.
     """
 
     def __init__(self, started: RunStarted) -> None:
@@ -60,14 +62,14 @@ class RunState:
         self.steps: dict[str, StepState] = {}
         self.subruns: dict[str, PlanState] = {}
         self.over: dict[str, None] = {}
-        self.ready: deque[str] = deque()
+        self.places = Places(self.steps)
+        self.ready = self.places.ready
         self.retries: deque[str] = deque()
-        self.doomed: dict[str, None] = {}
+        self.doomed: dict[str, CancelRequested] = {}
         self.stopping: dict[str, CancelRequested] = {}
         self.failing: dict[str, None] = {}
         self.dispatched: dict[str, None] = {}
         self.running: dict[str, None] = {}
-        self.mutexes: dict[str, deque[str]] = {}
         self.expanded: dict[str, None] = {}
         self.queued = 0
         self.instance_count = 0
@@ -101,10 +103,10 @@ class RunState:
 
     def apply(self, event: AnyEvent) -> None:
         """Take the next event into account. Raises IllegalEventError when it can not follow on this state."""
-        what = f"event {event.seq} ({type(event).__name__})"
-        if event.seq != self.seq + 1:
-            raise IllegalEventError(f"{what} follows on event {self.seq}: the journal has a gap")
-        if self.finished is not None or isinstance(event, RunStarted):
+        if event.seq != self.seq + 1 or self.finished is not None or isinstance(event, RunStarted):
+            what = f"event {event.seq} ({type(event).__name__})"
+            if event.seq != self.seq + 1:
+                raise IllegalEventError(f"{what} follows on event {self.seq}: the journal has a gap")
             raise IllegalEventError(f"{what} can not happen in a run that has {'ended' if self.finished else 'begun'}")
         if isinstance(event, CancelRequested):
             self._cancel(event)
@@ -123,39 +125,47 @@ class RunState:
         # a selection may have left steps of `finally` only
         for step in plan.steps or plan.final_steps:
             if not step.needs:
-                self._make_ready(step.id)
+                self.places.enter(step.id)
 
     def _cancel(self, event: CancelRequested) -> None:
         """Find all that a cancellation is meant for: the run, the instances of a step, or the pipeline that it runs."""
+        for id_ in self._parts(event):
+            state = self.steps[id_]
+            if not reaches(event, state, self.steps):
+                continue
+            self.failing.pop(id_, None)
+            if id_ in self.subruns:
+                self._cancel_plan(self.subruns[id_], event)
+            elif id_ in self.dispatched:
+                self.doomed[id_] = event
+            elif id_ in self.running and not self._is_forced(id_):
+                self.stopping[id_] = event
+            elif id_ in self.expanded and not is_spared(state.step, event):
+                self._release(state, everything=True)
+
+    def _parts(self, event: CancelRequested) -> Iterable[str]:
+        """Note on its target that it is cancelled; gives the steps that may be a part of that."""
+        target = self.steps.get(event.step or "")
         if event.step is None:
             self.forced = self.forced or event.force
-            self.own.cancel = self.own.cancel or event
-        elif event.step in self.expanded and (group := self.steps[event.step].instances) is not None:
-            group.cancelled = True
-        elif event.step not in self.subruns:
+            self._cancel_plan(self.own, event)
+            return [*self.subruns, *self.dispatched, *self.running, *self.expanded]
+        self.failing.pop(event.step, None)
+        if target is not None and event.step in self.subruns:
+            self._cancel_plan(self.subruns[event.step], event)
+            return list(beneath(self.subruns[event.step], self.steps))
+        if target is None or target.instances is None or event.step not in self.expanded:
             raise IllegalEventError(f"event {event.seq} cancels what step {event.step} runs, which is nothing")
-        self.failing.pop(event.step or "", None)
-        for owner, plan in self.subruns.items():
-            if owner == event.step or self._reaches(event, self.steps[owner]):
-                plan.cancel = plan.cancel or event
-                self.failing.pop(owner, None)
-        self.doomed |= {id_: None for id_ in self.dispatched if self._reaches(event, self.steps[id_])}
-        self.stopping |= {id_: event for id_ in self.running if self._reaches(event, self.steps[id_])}
-        for id_ in self.expanded:
-            if id_ == event.step or self._reaches(event, self.steps[id_]):
-                self._release(self.steps[id_], everything=True)
+        target.instances.cancelled = True
+        self._release(target, everything=True)
+        return list(below(target, self.steps))
 
-    def _reaches(self, event: CancelRequested, state: StepState) -> bool:
-        """Whether a cancellation is meant for a step, as a part of something. What is of `finally` comes to its end, unless everything is forced to."""
-        while not event.force:
-            if event.step is not None and state.parent == event.step:
-                return True
-            if state.final or state.within.owner == event.step:
-                return not state.final
-            if state.within.owner is None:
-                return False
-            state = self.steps[state.within.owner]
-        return True
+    def _cancel_plan(self, plan: PlanState, event: CancelRequested) -> None:
+        if outweighs(event, plan.cancel):
+            plan.cancel = event
+
+    def _is_forced(self, id_: str) -> bool:
+        return id_ in self.stopping and self.stopping[id_].force
 
     def _step(self, event: StepEvent) -> None:
         state = self.steps.get(event.step)
@@ -172,7 +182,7 @@ class RunState:
             raise IllegalEventError(
                 f"event {event.seq}: {type(event).__name__} can not happen to step {event.step}, which is {state.status}, now"
             )
-        target = settled(state, event, ends_early=self._ends_early(state))
+        target = settled(state, event, ends_early=isinstance(event, StepFailed) and self._ends_early(state))
         if target not in allowed:
             raise IllegalEventError(
                 f"event {event.seq}: {type(event).__name__} can not make step {event.step} {target} while it is {state.status}"
@@ -192,11 +202,10 @@ class RunState:
 
     def _in_place(self, state: StepState, event: StepEvent) -> bool:
         """Say whether what the status alone does not tell fits too: nothing precedes its needs, and one attempt has one task."""
-        if state.instances is not None or isinstance(event, PipelineStarted):
-            # with instances it ends with the last of them
-            return state.instances is None and state.step.pipeline is not None and state.step.id in self.running
-        if state.step.id in self.subruns or (state.step.pipeline is not None and isinstance(event, StepSucceeded)):
-            return state.step.id in self.over
+        if state.instances is not None:
+            return False  # it ends with the last of them
+        if isinstance(event, PipelineStarted) or (state.step.pipeline is not None and state.status is Status.RUNNING):
+            return self._fits_pipeline(state, event)
         if state.status is Status.PENDING:
             if isinstance(event, StepExpanded | StepScheduled) and isinstance(event, StepExpanded) is not state.expands:
                 return False
@@ -205,13 +214,20 @@ class RunState:
             return (state.step.id in self.dispatched) is isinstance(event, StepStarted)
         return True
 
+    def _fits_pipeline(self, state: StepState, event: StepEvent) -> bool:
+        """A pipeline begins once, and its step ends when all of its steps have; before it began, only something else could go wrong."""
+        id_ = state.step.id
+        if isinstance(event, PipelineStarted):
+            return state.step.pipeline is not None and id_ in self.running
+        return id_ in self.over if id_ in self.subruns else not isinstance(event, StepSucceeded)
+
     def _ends_early(self, state: StepState) -> bool:
         return self.forced or (state.within.cancel is not None and not state.final) or self.is_cancelled(state)
 
     def _index(self, state: StepState, event: StepEvent, target: Status) -> None:
         """Keep the queues that make `decide` quick."""
         id_ = state.step.id
-        self.doomed.pop(id_, None)
+        doom = self.doomed.pop(id_, None)
         if isinstance(event, StepScheduled):
             if state.status is Status.WAITING:
                 self.retries.remove(id_)
@@ -221,6 +237,8 @@ class RunState:
         elif isinstance(event, StepStarted):
             self.dispatched.pop(id_, None)
             self.running[id_] = None
+            if doom is not None:
+                self.stopping[id_] = doom  # it was let start before that was known
         elif isinstance(event, PipelineStarted):
             self.running.pop(id_)
         else:
@@ -228,26 +246,14 @@ class RunState:
                 self.ready.remove(id_)
             if state.status is Status.WAITING and id_ not in self.dispatched:
                 self.retries.remove(id_)
-            for known in (self.dispatched, self.running, self.subruns, self.over, self.stopping):
-                known.pop(id_, None)
+            self.dispatched.pop(id_, None)
+            self.running.pop(id_, None)
+            self.stopping.pop(id_, None)
+            if state.step.pipeline is not None:
+                self.subruns.pop(id_, None)
+                self.over.pop(id_, None)
             if target is Status.WAITING:
                 self.retries.append(id_)
-
-    def _make_ready(self, id_: str) -> None:
-        """Let the step be judged, once its pipeline has a place for it, and nobody else holds its mutex."""
-        state = self.steps[id_]
-        plan, mutex = state.within, state.step.mutex
-        if not state.expands and plan.bound is not None:
-            if plan.active >= plan.bound:
-                plan.held.append(id_)
-                return
-            plan.active += 1
-        if not state.expands and mutex is not None:
-            line = self.mutexes.setdefault(mutex, deque())
-            line.append(id_)
-            if line[0] != id_:
-                return
-        self.ready.append(id_)
 
     def _expand(self, state: StepState, event: StepExpanded) -> None:
         """Make the instances that the event, or the plan, names."""
@@ -277,19 +283,19 @@ class RunState:
         bound = len(instances.ids) if everything or fan_out.max_parallel is None else fan_out.max_parallel
         while instances.held and (everything or instances.active < bound):
             instances.active += 1
-            self._make_ready(instances.held.popleft())
+            self.places.enter(instances.held.popleft())
 
     def _open(self, state: StepState, event: PipelineStarted) -> None:
         """Let the steps of a pipeline be steps of the run. They take the place of those of an attempt before."""
         id_ = state.step.id
-        if state.subrun is not None:
-            for before in [one for one in self.steps if one.startswith(state.subrun.prefix)]:
-                del self.steps[before]
+        before = list(beneath(state.subrun, self.steps)) if state.subrun is not None else []
+        for gone in before:
+            del self.steps[gone]
         prefix = f"{id_}#{event.attempt}/" if event.attempt > 1 else f"{id_}/"
         plan = self.plan.pipelines[state.step.pipeline or ""]
         cancel = self.stopping.pop(id_, None)
         state.subrun = PlanState(plan, event.params, event.vars, owner=id_, prefix=prefix, cancel=cancel)
-        self.instance_count += len(plan.steps) + len(plan.finally_steps)
+        self.instance_count += len(plan.steps) + len(plan.finally_steps) - len(before)
         self.subruns[id_] = state.subrun
         self._begin(state.subrun)
 
@@ -306,7 +312,7 @@ class RunState:
         if state.culprit is None and state.status in BAD:
             state.culprit = state.step.id
         plan.any_failed = plan.any_failed or own_failure
-        self._pass_places(state)
+        self.places.leave(state)
         if state.parent is not None:
             self._end_instance(self.steps[state.parent], state, at)
             return
@@ -318,29 +324,21 @@ class RunState:
             dependent.culprit = dependent.culprit or state.culprit
             dependent.failed = dependent.failed or state.failed
             if dependent.open_needs == 0:
-                self._make_ready(id_)
+                self.places.enter(id_)
         if state.final:
             plan.open_final_steps -= 1
         else:
             plan.open_steps -= 1
-            for step in plan.final_steps if plan.in_finally else ():
-                if not step.needs:
-                    self._make_ready(step.id)
+            if plan.in_finally:
+                self._begin_finally(plan)
         if plan.owner is not None and plan.is_over:
             self.over[plan.owner] = None
 
-    def _pass_places(self, state: StepState) -> None:
-        """Hand on its mutex, and its place among the steps of its pipeline, if it had one."""
-        line = self.mutexes.get(state.step.mutex or "")
-        if line and line[0] == state.step.id:
-            line.popleft()
-            if line:
-                self.ready.append(line[0])
-        plan = state.within
-        if plan.bound is not None and not state.expands:
-            plan.active -= 1
-            if plan.held:
-                self._make_ready(plan.held.popleft())
+    def _begin_finally(self, plan: PlanState) -> None:
+        self.failing.pop(plan.owner or "", None)  # nothing is left that could be stopped
+        for step in plan.final_steps:
+            if not step.needs:
+                self.places.enter(step.id)
 
     def _end_instance(self, group: StepState, ended: StepState, at: float) -> None:
         """One of several has ended; with the last of them the step does."""

@@ -83,7 +83,7 @@ def event_line(state: RunState, event: AnyEvent, style: Style, *, verbose: bool)
 
 def note_lines(event: AnyEvent) -> Iterator[str]:
     """Say which outputs of a pipeline have no value, and why."""
-    if isinstance(event, StepSucceeded):
+    if isinstance(event, StepSucceeded | StepFailed):
         for name, note in event.notes.items():
             yield f"  output {name} of {event.step} has no value: {clean(note)}"
 

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
+from dagnats.core.cancel import outweighs, reaches
 from dagnats.core.codec import commit_hash, decode_commit, encode_commit
 from dagnats.core.decide import Failed, Opened, Report, Started, Stopped, Succeeded, admit, decide
 from dagnats.core.events import (
@@ -146,7 +147,9 @@ PLANS = WHOLE_PLANS | selected_plans()
 class World:
     """An engine without a bus, and workers that do anything the real ones, or a network between, could do."""
 
-    def __init__(self, plan: Pipeline, max_parallel: int, seed: int, cancel_at: int | None) -> None:
+    def __init__(
+        self, plan: Pipeline, max_parallel: int, seed: int, cancel_at: int | None, *, together: bool = False
+    ) -> None:
         self.chance = random.Random(seed)
         self.now = 1000.0
         started = RunStarted(seq=1, at=self.now, run="r1", plan=plan, max_parallel=max_parallel, workspace="/w")
@@ -155,11 +158,12 @@ class World:
         self.events: list[AnyEvent] = [started]
         self.tasks: dict[tuple[str, int], float] = {}
         self.held: dict[tuple[str, int], str] = {}
-        self.ordered: set[tuple[str, int]] = set()
         self.told: list[Report] = []
         self.ended: dict[str, dict[str, Any]] = {}
         self.claims: set[tuple[str, int]] = set()
+        self.unwanted: set[tuple[str, int]] = set()
         self.cancel_at = cancel_at
+        self.together = together  # whether several things may happen before what follows is decided
         self.middle: tuple[int, dict[str, Any]] | None = None
         self._decide()
 
@@ -171,8 +175,12 @@ class World:
             if tick == self.cancel_at:
                 self._cancel()
                 self.middle = len(self.events), everything(self.state)
+            elif self.chance.random() < 0.03:
+                self._take_too_long()
             else:
                 self._happen()
+            if not self.together or self.chance.random() < 0.5:
+                self._decide()
         raise AssertionError(f"the run does not end: {everything(self.state)}")
 
     def _happen(self) -> None:
@@ -189,6 +197,9 @@ class World:
         if self.cancel_at is not None and self.state.cancel is not None and self.chance.random() < 0.05:
             can.append(self._cancel)
         if not can:
+            self._decide()
+            if self.state.finished is not None:
+                return
             assert self.tasks, f"nothing can happen any more: {everything(self.state)}"
             self.now = max(self.now, min(self.tasks.values()))
             return
@@ -203,7 +214,7 @@ class World:
     def _end(self, attempt: tuple[str, int]) -> None:
         worker = self.held.pop(attempt)
         who = {"step": attempt[0], "attempt": attempt[1], "worker": worker}
-        kinds = ["succeeded", "succeeded", "failed"] + ["stopped"] * 3 * (attempt in self.ordered)
+        kinds = ["succeeded", "succeeded", "failed"] + ["stopped"] * 3 * (attempt[0] in self.state.stopping)
         kind = self.chance.choice(kinds)
         if kind == "succeeded" and self.state.steps[attempt[0]].step.pipeline is not None:
             report: Report = Opened(**who, params={"n": len(self.events)})
@@ -233,14 +244,21 @@ class World:
         attempt = self.state.steps[id_].attempt + self.chance.choice([-1, 0, 1])
         assert not self._report(Succeeded(step=id_, attempt=attempt, worker="stranger"))
 
+    def _take_too_long(self) -> None:
+        """A pipeline that a step runs is cancelled, as the engine does when its time is up."""
+        late = CancelRequested(seq=self.state.seq + 1, at=self.now, by=CancelledBy.TIMEOUT, why="late")
+        plans = self.state.subruns.items()
+        running = [id_ for id_, plan in plans if not plan.in_finally and outweighs(late, plan.cancel)]
+        if running and self.state.finished is None:
+            self._apply(replace(late, step=self.chance.choice(running)))
+
     def _cancel(self) -> None:
         by = self.chance.choice([CancelledBy.SIGNAL, CancelledBy.TIMEOUT])
         force = self.chance.random() < 0.3
-        again = self.state.cancel is not None and (self.state.forced or not force)
-        if again or (by is CancelledBy.TIMEOUT and self.state.in_finally):
-            return
-        self._apply(CancelRequested(seq=self.state.seq + 1, at=self.now, by=by, why="asked", force=force))
-        self._decide()
+        asked = CancelRequested(seq=self.state.seq + 1, at=self.now, by=by, why="asked", force=force)
+        again = not outweighs(asked, self.state.cancel) and (self.state.forced or not force)
+        if self.state.finished is None and not again and not (by is CancelledBy.TIMEOUT and self.state.in_finally):
+            self._apply(asked)
 
     def _report(self, report: Report) -> bool:
         self.told.append(report)
@@ -248,7 +266,6 @@ class World:
         if event is None:
             return False
         self._apply(event)
-        self._decide()
         return True
 
     def _decide(self) -> None:
@@ -259,10 +276,14 @@ class World:
         self._allowed(event)
         self.state.apply(event)
         self.events.append(event)
+        if isinstance(event, CancelRequested):
+            under_way = [*self.state.dispatched, *self.state.running]
+            found = (
+                self.state.steps[id_] for id_ in under_way if reaches(event, self.state.steps[id_], self.state.steps)
+            )
+            self.unwanted |= {(step.step.id, step.attempt) for step in found}
         if isinstance(event, StepScheduled):
             self.tasks[event.step, event.attempt] = event.not_before or 0.0
-        if isinstance(event, CancelRequested):
-            self.ordered |= {at for at in self.held if at[0] in self.state.stopping}
         self._bounds()
 
     def _allowed(self, event: AnyEvent) -> None:
@@ -288,6 +309,8 @@ class World:
         }
         assert running == set(self.state.running)
         assert len(running) <= self.state.started.max_parallel
+        unwanted = {id_ for id_ in running if (id_, steps[id_].attempt) in self.unwanted}
+        assert unwanted == set(self.state.stopping), "what a cancellation is meant for is told to stop"
         assert self.state.queued == sum(status is Status.QUEUED for status in statuses.values())
         self._bounds_of_instances()
         self._bounds_of_pipelines()
@@ -306,7 +329,7 @@ class World:
         assert len(held) == len(set(held)), "of the steps of a mutex one at a time is on its way"
         for step in self.state.steps.values():
             bound = step.step.fan_out.max_parallel if step.instances is not None else None
-            if bound is not None and not step.instances.cancelled and self.state.cancel is None:
+            if bound is not None:
                 assert sum(one.parent == step.step.id for one in open_) <= bound
 
     def _bounds_of_pipelines(self) -> None:
@@ -336,7 +359,7 @@ def everything(state: RunState) -> dict[str, Any]:
         "steps": {id_: fields_of(step) for id_, step in state.steps.items()},
         "queues": [list(state.ready), list(state.retries), list(state.dispatched), list(state.running)],
         "doomed": list(state.doomed),
-        "mutexes": {name: list(line) for name, line in state.mutexes.items()},
+        "mutexes": {name: list(line) for name, line in state.places.mutexes.items()},
         "fan-outs": [list(state.expanded), list(state.failing), state.instance_count],
         "plans": [plan_fields(plan) for plan in (state.own, *state.subruns.values())],
         "over": [list(state.over), dict(state.stopping)],
@@ -351,6 +374,7 @@ WORLDS = st.builds(
     max_parallel=st.integers(1, 6),
     seed=st.integers(0, 2**32),
     cancel_at=st.none() | st.integers(0, 60),
+    together=st.booleans(),
 )
 
 
@@ -361,6 +385,7 @@ def test_any_run_ends_and_is_what_its_journal_says(world: World):
     state = world.state
     statuses = {step.status for step in state.steps.values() if step.within is state.own}
     assert not state.subruns
+    assert not any((state.over, state.doomed, state.stopping, state.failing, state.dispatched, state.running))
     assert {step.status for step in state.steps.values()} <= TERMINAL
     assert isinstance(world.events[-1], RunFinished)
     assert statuses <= TERMINAL
