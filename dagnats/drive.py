@@ -97,7 +97,7 @@ class _Drive:
         self._engine = engine = Engine(link, dispatch, self._feed, started)
         for number in self._interrupts:
             self._cancel(number)
-        kinds = actions(prepared.guardian, prepared.directory.scratch, prepared.variables)
+        kinds = actions(prepared.guardian, prepared.directory.scratch, prepared.dotenv)
         self._worker = worker = Worker(
             link, kinds, 2 * prepared.max_parallel, self._feed, on_crash=engine.crash, vault=prepared.vault
         )
@@ -142,7 +142,8 @@ class _Drive:
         hide = vault.masker.text if vault is not None else str
         known = {**known, "pipeline": pipeline_context(plan.name, plan.file, str(workspace))}
         try:
-            resolved = await Resolver(prepared.guardian, workspace, hide=hide).resolve(plan.vars, known)
+            resolver = Resolver(prepared.guardian, workspace, env=prepared.dotenv.get(""), hide=hide)
+            resolved = await resolver.resolve(plan.vars, known)
         except VariableError as error:
             raise UsageError(f"{plan.file}: {error}; nothing was started") from error
         if vault is None:

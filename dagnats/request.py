@@ -50,7 +50,9 @@ class Prepared(Struct, frozen=True):
     guardian: Guardian
     server: Server
     vault: "Vault | None" = None  # None if the plan has no secrets
-    variables: Mapping[str, Mapping[str, str]] = field(default_factory=dict)  # of `dotenv`, by pipelines that steps run
+    dotenv: Mapping[str, Mapping[str, str]] = field(
+        default_factory=dict
+    )  # variables by the file of each pipeline, "" for the run's
 
     @property
     def max_parallel(self) -> int:

@@ -42,18 +42,17 @@ def run(request: Request) -> int:
     refuse_unset(plan, os.environ)
     params = resolve(plan.params, request.params, request.param_files, os.environ)
     workspace = project_root(request.file)
-    variables = {file: _dotenv(one, workspace) for file, one in plan.pipelines.items() if one.dotenv}
-    own_variables = _dotenv(plan, workspace)
-    vault = _secrets(request, plan, workspace, params)
     # What the files hold goes to processes and nowhere else: no event and no task has it.
-    guardian = Guardian.start({**_inherited(os.environ), **own_variables})
+    dotenv = {file: _dotenv(one, workspace) for file, one in {"": plan, **plan.pipelines}.items() if one.dotenv}
+    vault = _secrets(request, plan, workspace, params)
+    guardian = Guardian.start(_inherited(os.environ))
     directory = rundir.create(workspace, ephemeral=request.ephemeral)
     guardian.remove_at_end(directory.passing, whole=request.ephemeral)
     try:
         server = _started_server(guardian, directory.path)
         from dagnats.drive import drive  # noqa: PLC0415 - measured: 120 ms, hidden behind the start of the server
 
-        state = drive(Prepared(request, plan, params, workspace, directory, guardian, server, vault, variables))
+        state = drive(Prepared(request, plan, params, workspace, directory, guardian, server, vault, dotenv))
     except UsageError:
         directory.refuse()
         raise
@@ -70,8 +69,6 @@ def _bounded(plan: "Pipeline", jobs: int | None) -> "Pipeline":
 
 
 def _dotenv(plan: "Pipeline", workspace: "Path") -> dict[str, str]:
-    if not plan.dotenv:
-        return {}
     from dagnats.definition.dotenv import read_dotenv  # noqa: PLC0415 - measured: few runs need it
 
     return read_dotenv(plan.dotenv, workspace)

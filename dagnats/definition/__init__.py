@@ -65,6 +65,8 @@ def load_document(path: str, text: bytes | None = None, *, strict: bool = False)
         return made[0]
 
     compiled = _compile(path, sources, problems, pipelines)
+    if compiled is not None and made:
+        made[0].refuse_recorded_secrets(compiled[1])
     if compiled is None or problems:
         raise InvalidPipelineError(problems.sorted(), sources, problems.total)
     root, plan = compiled

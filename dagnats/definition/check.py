@@ -40,6 +40,7 @@ KEY_HINTS = {
     "if": "write an expression, or `true` or `false`",
     "allow_failure": "write `true`, or `{exit_codes: [1]}` for the exit codes with which it may fail",
 }
+INCLUDED = frozenset(["include", "steps", "params", "vars", "env"])  # which a file that others include may have
 MAX_SEARCHED = 1000  # of a text that an alias can bring to each step
 LATER = "is not supported by this version"
 Path = list[tuple[Node, str | int]]
@@ -151,7 +152,7 @@ class _Checker:
                     self.problems.count()
                     continue
                 place = f" in {label(path)}" if path else ""
-                self.problems.add(node, f"{quoted(key)} is missing{place}", _example(key, properties))
+                self.problems.add(node, f"{quoted(key)} is missing{place}", _example(node, key, properties))
         if "oneOf" in part:
             self._one_of(node, [branch["required"][0] for branch in part["oneOf"]], hints, path)
 
@@ -260,10 +261,10 @@ class _Checker:
         self.problems.add(node, f"{label(path)} {message}", hint)
 
 
-def _example(key: str, properties: dict[str, Any]) -> str:
+def _example(node: Node, key: str, properties: dict[str, Any]) -> str:
     if key == "steps":
         return "write `steps:` and below it `- run: …`"
-    if key == "name" and "steps" in properties:
+    if key == "name" and "steps" in node.value and INCLUDED.issuperset(node.value):
         return "for example `name: ci`; a file that is only included is checked with the one that includes it"
     examples = properties[key].get("examples")
     return f"for example `{key}: {examples[0]}`" if examples and isinstance(examples[0], str | int) else ""

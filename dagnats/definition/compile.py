@@ -8,10 +8,10 @@ from dagnats.definition.declared import declared
 from dagnats.definition.defaults import give_defaults
 from dagnats.definition.fanout import own_names
 from dagnats.definition.needs import draft, draft_handlers
+from dagnats.definition.pipeline_steps import PipelineSteps
 from dagnats.definition.problems import Problems
 from dagnats.definition.scopes import IN_PIPELINE, Names, Scope
 from dagnats.definition.steps import Steps
-from dagnats.definition.subruns import SubRuns
 from dagnats.definition.templates import TemplateCheck
 from dagnats.definition.tree import Node
 
@@ -45,13 +45,13 @@ def compile_pipeline(
     templates = TemplateCheck(names, lines, problems)
     strict = _strict(names, templates, problems)
     handlers = draft_handlers([*main, *last], problems)
-    subruns = SubRuns(pipelines, problems)
-    subruns.find([*main, *last, *(handler for each in handlers.values() for handler in each)])
-    names.runs = subruns.plans
+    pipeline_steps = PipelineSteps(pipelines, problems)
+    pipeline_steps.find([*main, *last, *(handler for each in handlers.values() for handler in each)])
+    names.runs = pipeline_steps.plans
     _check_values(root, variables, templates, strict)
     names.note_roots(name for one in (*main, *last) for name in own_names(one.node))
     names.note_roots(["failed"] if handlers else [])
-    steps = Steps(root.get("defaults") or NOTHING, handlers, templates, subruns, problems, strict=strict)
+    steps = Steps(root.get("defaults") or NOTHING, handlers, templates, pipeline_steps, problems, strict=strict)
     outputs = root.get("outputs") or NOTHING
     plan = Pipeline(
         name=values.text(root.get("name")) or "",
@@ -73,8 +73,8 @@ def compile_pipeline(
     )
     if strict is not None and not problems.errors:
         strict.graph(main)
-    if subruns.places and not problems.errors:
-        pipelines().weigh(plan, subruns.places, problems)
+    if pipeline_steps.places and not problems.errors:
+        pipelines().weigh(plan, pipeline_steps.places, problems)
     return plan
 
 

@@ -31,6 +31,7 @@ class Pipelines:
         self._known: dict[str, Pipeline | None] = {}  # by real path; None has problems, which are noted
         self._levels: dict[str, int] = {}  # how deep those are that the pipeline of a file runs
         self._weights: dict[str, int] = {}  # how many steps and instances the pipeline of a file makes
+        self._totals: dict[str, int] = {}  # how many of them are not steps of the file
         self._found: dict[str, Pipeline] = {}
         self._waiting: set[str] = set()
 
@@ -50,6 +51,19 @@ class Pipelines:
             return None
         self._levels[self._chain[-1]] = max(self._levels.get(self._chain[-1], 0), level + 1)
         return self._known[real]
+
+    def refuse_recorded_secrets(self, plan: Pipeline) -> None:
+        """Note where a file mentions a variable of the environment that is the secret of another one: what is mentioned is recorded."""
+        plans = [plan, *self._found.values()]
+        secrets = {source: (name, one.file) for one in plans for name, source in one.secrets.items()}
+        for one in plans:
+            for name in sorted(one.env_names):
+                secret, file = secrets.get(f"env://{name}", ("", one.file))
+                if file != one.file:
+                    found = Problems(one.file)
+                    message = f"{quoted(f'env.{name}')} is the secret {quoted(secret)} of {quoted(file)}, and `env` is recorded"
+                    found.add_at(0, 0, 0, message, f"make it a secret here too: `secrets: {{{secret}: env://{name}}}`")
+                    self._problems.adopt(found)
 
     def together(self, plan: Pipeline) -> Pipeline:
         """The plan of a run: with those of all that is run in it, and with all that these need to be recorded."""
@@ -73,6 +87,7 @@ class Pipelines:
                     f"with those of {quoted(step.pipeline)}, the run has {total:,} instances and steps of pipelines"
                 )
                 problems.add(places[step.id], f"{message}; at most {INSTANCES_MAX:,} are allowed")
+        self._totals[plan.file] = total
         return total
 
     def _weight(self, step: Step) -> int:
@@ -116,7 +131,8 @@ class Pipelines:
         plan = compiled[1]
         self._found[file] = plan
         steps = (*plan.steps, *plan.finally_steps)
-        self._weights[file] = len(steps) + self.weigh(plan, {}, found) if not found.errors else 0  # it has been refused
+        total = self._totals[file] if file in self._totals else self.weigh(plan, {}, found)
+        self._weights[file] = len(steps) + total if not found.errors else 0  # it has been refused
         if any(step.mutex is not None or step.pipeline in self._waiting for step in steps):
             self._waiting.add(file)
         return plan

@@ -88,9 +88,10 @@ class Problems:
     def adopt(self, other: "Problems") -> None:
         """Take over the problems of another file, whose lines are its own."""
         kept = other.sorted()
+        again = [problem for problem in kept if problem in self._seen]  # of a file that both include
         self._others += dict.fromkeys(problem.file for problem in kept)
-        self.total += other.total
-        self.errors += other.errors
+        self.total += other.total - len(again)
+        self.errors += other.errors - sum(problem.severity == "error" for problem in again)
         self._seen.update(kept[: max(0, MAX_KEPT - len(self._seen))])
 
     @property

@@ -10,10 +10,10 @@ from dagnats.definition import values
 from dagnats.definition.fanout import FanOuts, own_names
 from dagnats.definition.needs import Draft
 from dagnats.definition.once import Once
+from dagnats.definition.pipeline_steps import MEANINGLESS, PipelineSteps
 from dagnats.definition.problems import Problems, quoted
 from dagnats.definition.schema import schema
 from dagnats.definition.scopes import Scope, with_secrets
-from dagnats.definition.subruns import MEANINGLESS, SubRuns
 from dagnats.definition.templates import TemplateCheck
 from dagnats.definition.tree import Node
 
@@ -35,7 +35,7 @@ class Steps:
         defaults: Node,
         handlers: dict[str, list[Draft]],
         templates: TemplateCheck,
-        subruns: SubRuns,
+        pipeline_steps: PipelineSteps,
         problems: Problems,
         *,
         strict: "Strict | None",
@@ -43,7 +43,7 @@ class Steps:
         known = schema()["properties"]["defaults"]["properties"]
         self._defaults = {name: node for name, node in defaults.fields().items() if name in known}
         self._handlers = handlers
-        self._subruns = subruns
+        self._pipeline_steps = pipeline_steps
         self._fan_outs = FanOuts(templates, problems)
         self._strict = strict
         self._templates = templates
@@ -71,8 +71,8 @@ class Steps:
         runs = "pipeline" in fields
         if runs:
             fields = {key: node for key, node in fields.items() if key not in MEANINGLESS}
-        self._subruns.check(one, fields, self._templates, scope)
-        plan = self._subruns.plans.get(one.id)
+        self._pipeline_steps.check(one, fields, self._templates, scope)
+        plan = self._pipeline_steps.plans.get(one.id)
         shell = self._shell(one, fields)
         condition, status, each = None, frozenset[str](), False
         if "if" in fields:
@@ -104,7 +104,7 @@ class Steps:
             fan_out=fan_out,
             handles=handles,
             pipeline=plan.file if plan is not None else None,
-            params=self._subruns.params(one),
+            params=self._pipeline_steps.params(one),
         )
 
     def _shell(self, one: Draft, fields: dict[str, Node]) -> str | tuple[str, ...]:

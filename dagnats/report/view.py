@@ -18,12 +18,14 @@ from dagnats.core.events import (
     StepSucceeded,
 )
 from dagnats.core.graph import critical_path
+from dagnats.core.planstate import PlanState
 from dagnats.core.state import TERMINAL, RunState, Status, StepState
 from dagnats.core.step import Instances
 from dagnats.report.style import Style
 
 TAIL_LINES = 40
 INSTANCES_SHOWN = 10  # of one step, at the end
+LINES_SHOWN = 30  # of one pipeline that a step runs, there
 _BAD_FIRST = (Status.FAILED, Status.TIMED_OUT, Status.WARNING)
 _RED, _GREEN, _YELLOW, _DIM, _BOLD = "31", "32", "33", "2", "1"
 _SIGNS = {
@@ -166,17 +168,28 @@ def _not_plain(state: RunState, step: StepState, style: Style, indent: str = "")
     if step.status is not Status.SUCCEEDED and is_shown(step):
         yield indent + step_line(step, style)
         indent += "  "
-    ids = step.instances.ids if step.instances is not None else ()
-    found = [state.steps[id_] for id_ in ids if state.steps[id_].status is not Status.SUCCEEDED]
+    each = [state.steps[id_] for id_ in (step.instances.ids if step.instances is not None else ())]
+    found = [one for one in each if one.status is not Status.SUCCEEDED]
     found.sort(key=lambda one: _BAD_FIRST.index(one.status) if one.status in _BAD_FIRST else len(_BAD_FIRST))
     for one in found[:INSTANCES_SHOWN]:
         yield from _not_plain(state, one, style, indent)
     if len(found) > INSTANCES_SHOWN:
         more = f"… and {len(found) - INSTANCES_SHOWN:,} more instances of {step.step.id} that did not plainly succeed"
         yield f"{indent}  {more}"
+    for one in each:
+        if one.status is Status.SUCCEEDED and one.subrun is not None:
+            yield from _inside(state, one, one.subrun, style, indent)
     if step.subrun is not None:
-        for each in (*step.subrun.steps, *step.subrun.final_steps):
-            yield from _not_plain(state, state.steps[each.id], style, indent)
+        yield from _inside(state, step, step.subrun, style, indent)
+
+
+def _inside(state: RunState, owner: StepState, plan: PlanState, style: Style, indent: str) -> Iterator[str]:
+    """The same for the steps of the pipeline that a step has run, as far as somebody reads it."""
+    inner = (state.steps[step.id] for step in (*plan.steps, *plan.final_steps))
+    lines = [line for step in inner for line in _not_plain(state, step, style, indent)]
+    yield from lines[:LINES_SHOWN]
+    if len(lines) > LINES_SHOWN:
+        yield f"{indent}  … and {len(lines) - LINES_SHOWN:,} more lines of {owner.step.id}"
 
 
 def total_line(state: RunState, style: Style) -> str:

@@ -10,11 +10,11 @@ from dagnats.workers.shell import ShellAction
 
 
 def actions(
-    guardian: Guardian, directory: Path, variables: Mapping[str, Mapping[str, str]] | None = None
+    guardian: Guardian, directory: Path, dotenv: Mapping[str, Mapping[str, str]] | None = None
 ) -> Mapping[str, Action]:
-    """Give the actions of a worker by the `kind` of their tasks; `variables` are those of `dotenv`, by the file of each pipeline that steps run."""
-    variables = variables or {}
+    """Give the actions of a worker by the `kind` of their tasks; `dotenv` has the variables by `pipeline` of the tasks."""
+    dotenv = dotenv or {}
     return {
-        "shell": ShellAction(guardian, directory, variables),
-        "pipeline": OpeningAction(guardian, variables),
+        "shell": ShellAction(guardian, directory, dotenv),
+        "pipeline": OpeningAction(guardian, dotenv),
     }

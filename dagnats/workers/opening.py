@@ -13,15 +13,15 @@ from dagnats.workers.action import Ended, Failure, Sink, Stop
 
 
 class OpeningAction:
-    """Opens pipelines; `variables` are those of their `dotenv`, by the file of each."""
+    """Opens pipelines; `dotenv` has variables by the file of each."""
 
-    def __init__(self, guardian: Guardian, variables: Mapping[str, Mapping[str, str]]) -> None:
+    def __init__(self, guardian: Guardian, dotenv: Mapping[str, Mapping[str, str]]) -> None:
         self._guardian = guardian
-        self._variables = variables
+        self._dotenv = dotenv
 
     async def run(self, task: Task, sink: Sink, stop: Stop) -> Ended:
         """Give the values of the variables as outputs."""
-        env = self._variables.get(task.pipeline)
+        env = self._dotenv.get(task.pipeline)
         resolver = Resolver(self._guardian, Path(task.cwd), env=env, hide=sink.hide)
         resolving = asyncio.ensure_future(resolver.resolve(task.vars, task.context))
         stop.on_stop(lambda _kill: _cancel(resolving))

@@ -163,14 +163,14 @@ class _Watchdog:
 
 
 class ShellAction:
-    """Runs scripts and commands through the guardian; `directory` is private to the worker, and `variables` are those of `dotenv`, by pipeline."""
+    """Runs scripts and commands through the guardian; `directory` is private to the worker, and `dotenv` has variables by the `pipeline` of tasks."""
 
     def __init__(
-        self, guardian: Guardian, directory: Path, variables: Mapping[str, Mapping[str, str]] | None = None
+        self, guardian: Guardian, directory: Path, dotenv: Mapping[str, Mapping[str, str]] | None = None
     ) -> None:
         self._guardian = guardian
         self._directory = directory
-        self._variables = variables or {}
+        self._dotenv = dotenv or {}
         self._has_bash = shutil.which("bash") is not None
 
     async def run(self, task: Task, sink: Sink, stop: Stop) -> Ended:
@@ -194,7 +194,7 @@ class ShellAction:
         process = self._guardian.spawn(
             self._argv(task, files),
             cwd=task.cwd,
-            env={**self._variables.get(task.pipeline, {}), **task.env, "DAGNATS_OUTPUT": files.output},
+            env={**self._dotenv.get(task.pipeline, {}), **task.env, "DAGNATS_OUTPUT": files.output},
             stdout=out_end,
             stderr=err_end,
         )

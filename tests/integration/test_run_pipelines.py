@@ -87,6 +87,47 @@ def test_it_survives_its_server(project):
     assert set(statuses(check_journal(project)).values()) == {"succeeded"}
 
 
+def test_it_survives_its_server_while_it_is_opened(project):
+    inner = INNER.replace(
+        "steps:", 'vars: {slow: {sh: "echo opens >&2; : > opening; until test -e go; do sleep 0.02; done"}}\nsteps:'
+    )
+    (project / "inner.yaml").write_text(inner)
+    os.mkfifo(project / "opening")
+    with Running(project) as run:
+        (project / "opening").read_bytes()
+        (pid,) = servers_of(project)
+        os.kill(pid, signal.SIGKILL)
+        run.wait_for("started again on its store")
+        (project / "go").touch()
+        result = run.end()
+    assert result.code == 0, result.text
+    assert "the word is kept" in result.text
+    assert set(statuses(check_journal(project)).values()) == {"succeeded"}
+
+
+def test_a_cancellation_finds_a_pipeline_that_is_opened(project):
+    inner = INNER.replace("steps:", 'vars: {slow: {sh: ": > opening; exec sleep 600"}}\nsteps:')
+    (project / "inner.yaml").write_text(inner)
+    os.mkfifo(project / "opening")
+    with Running(project) as run:
+        (project / "opening").read_bytes()
+        run.signal(signal.SIGINT)
+        result = run.end(CANCELLED_WITHIN_S)
+    assert result.code == 130, result.text
+    assert statuses(check_journal(project)) == {"deploy": "cancelled", "after": "cancelled", "finally-1": "succeeded"}
+    assert processes_of(project) == {}
+
+
+def test_time_is_up_for_what_takes_care_of_a_failure_too(tmp_path):
+    write_pipeline(tmp_path, "name: outer\nsteps:\n  - id: x\n    timeout: 1s\n    pipeline: inner.yaml\n")
+    (tmp_path / "inner.yaml").write_text(
+        "name: inner\nfail_fast: true\nsteps:\n  - run: exit 1\n    on_failure:\n      - run: exec sleep 600\n"
+    )
+    result = dagnats(["run", "pipeline.yaml"], tmp_path)
+    assert result.code == 1, result.text
+    assert "✗ x  ran longer than its timeout of 1s" in result.text
+
+
 def test_jobs_of_the_command_line_win_over_max_parallel_of_the_pipeline(tmp_path):
     write_pipeline(tmp_path, "name: outer\nsteps:\n  - id: x\n    pipeline: inner.yaml\n")
     # each waits for the other: they come to an end only side by side
@@ -140,6 +181,7 @@ steps:
     env: {TOKEN: "{{ secrets.TOKEN }}", FROM_ENV: e}
     run: |
       test "$TOKEN" = "$(cat secret.txt)" && test "$FROM_INNER" = i && test "$FROM_ENV" = e && test "{{ vars.seen }}" = i
+      test -z "${FROM_OUTER:-}"
       echo "inner $TOKEN {{ vars.leaked }}"
   - id: without
     run: test -z "${INNER_TOKEN:-}${OUTER_TOKEN:-}${TOKEN:-}"

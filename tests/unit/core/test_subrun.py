@@ -1,9 +1,20 @@
 """A step that runs a pipeline: its steps are steps of the run, and what becomes of them becomes of it."""
 
 import pytest
-from playbook import Playbook, plan, step
+from playbook import Answers, Playbook, plan, step
 
-from dagnats.core.events import CancelledBy, Outcome, PipelineStarted, Reason, StepFailed, StepSucceeded
+from dagnats.core.decide import Failed, Started, Succeeded, admit, decide
+from dagnats.core.events import (
+    CancelledBy,
+    CancelRequested,
+    Outcome,
+    PipelineStarted,
+    Reason,
+    StepFailed,
+    StepSkipped,
+    StepStarted,
+    StepSucceeded,
+)
 from dagnats.core.fanout import INSTANCES_MAX
 from dagnats.core.pipeline import FanOut, Retry
 
@@ -269,3 +280,101 @@ def test_the_events_say_it_all():
     }
     assert again.subruns["x"].params == {"n": 2}
     assert sum(isinstance(event, PipelineStarted) for event in run.events) == 2
+
+
+def asked(run: Playbook, by: CancelledBy = CancelledBy.SIGNAL, **more) -> CancelRequested:
+    return run.next(CancelRequested, by=by, why="asked", **more)
+
+
+def test_who_is_let_start_while_a_cancellation_comes_is_told_to_stop():
+    run = Playbook(plan(step("x", pipeline="sub.yaml"), pipelines={"sub.yaml": TWO}))
+    run.state.apply(cause := asked(run))
+    assert run.state.doomed == {"x": cause}
+    run.state.apply(run.next(StepStarted, step="x", attempt=1, worker="w1"))
+    assert (run.state.doomed, run.state.stopping) == ({}, {"x": cause})
+    run.state.apply(run.next(PipelineStarted, step="x", attempt=1))
+    assert run.state.subruns["x"].cancel == cause
+
+
+def test_a_wish_for_the_end_is_not_outdone_by_a_failure():
+    cells = FanOut(axes={"n": (1, 2)}, fail_fast=True)
+    run = Playbook(plan(step("m", fan_out=cells)))
+    run.start("m[n=1]")
+    run.start("m[n=2]")
+    event, _ = admit(run.state, Failed("m[n=1]", 1, "w1", Reason.EXIT, "ended with 1", 1), at=run.now, jitter=0.0)
+    run.state.apply(event)
+    run.state.apply(asked(run, force=True))
+    assert run.state.failing == {}
+    assert run.state.stopping["m[n=2]"].force
+
+
+HANDLED = (step("h", "a", handles="a"), step("h2", "h", handles="a"))
+
+
+def test_time_is_up_also_for_what_takes_care_of_a_failure():
+    run = begun(plan(step("a"), *HANDLED, fail_fast=True))
+    run.start("x/a")
+    assert run.fail("x/a") == ["fail x/a exit", "cancel what x runs by fail_fast", "schedule x/h"]
+    run.start("x/h")
+    run.cancel(CancelledBy.TIMEOUT, id_="x")
+    assert list(run.state.stopping) == ["x/h"]
+    assert run.stopped("x/h") == ["cancel x/h", "cancel x/h2", "fail x timeout", "finish failed"]
+
+
+@pytest.mark.parametrize("inside", [False, True])
+def test_after_a_failure_a_wish_for_the_end_still_counts(inside: bool):
+    steps = (step("a"), step("b"), *HANDLED)
+    run = begun(plan(*steps, fail_fast=True)) if inside else Playbook(plan(*steps, fail_fast=True))
+    prefix = "x/" if inside else ""
+    run.start(prefix + "b")
+    run.start(prefix + "a")
+    run.fail(prefix + "a")
+    run.stopped(prefix + "b")
+    run.start(prefix + "h")
+    run.cancel()
+    assert list(run.state.stopping) == [prefix + "h"]
+    assert f"cancel {prefix}h2" in run.stopped(prefix + "h")
+    assert run.state.outcome is Outcome.CANCELLED
+
+
+def test_a_failure_when_all_has_ended_cancels_nothing():
+    run = begun(plan(step("a"), step("b"), last=(step("z", when="cancelled()"),), fail_fast=True))
+    run.start("x/a")
+    run.start("x/b")
+    for report in (Failed("x/a", 1, "w1", Reason.EXIT, "ended with 1", 1), Succeeded("x/b", 1, "w1")):
+        event, _ = admit(run.state, report, at=run.now, jitter=0.0)
+        run.state.apply(event)
+    assert run.report(Started("x/z", 1, "w1"))[0].startswith("refused")
+    assert decide(run.state, Answers()) == run.next(StepSkipped, step="x/z", condition="cancelled()")
+
+
+def test_instances_that_are_spared_keep_to_their_bound():
+    many = step("m", when="always()", each_condition=True, fan_out=FanOut(items=["a", "b", "c"], max_parallel=1))
+    run = begun(plan(many, step("n"), fail_fast=True))
+    assert list(run.state.dispatched) == ["x/n", "x/m[a]"]
+    run.start("x/m[a]")
+    run.start("x/n")
+    assert run.fail("x/n") == ["fail x/n exit", "cancel what x runs by fail_fast"]
+    assert run.stopped("x/m[a]") == ["cancel x/m[a]", "schedule x/m[b]"]
+
+
+def test_the_steps_of_attempts_that_are_over_do_not_count():
+    many = plan(*(step(f"s{number}") for number in range(INSTANCES_MAX // 2 + 1)), fail_fast=True)
+    run = begun(many, retry=Retry(max_attempts=9))
+    for attempt in range(2, 5):
+        prefix = "x/" if attempt == 2 else f"x#{attempt - 1}/"
+        run.start(f"{prefix}s0")
+        run.fail(f"{prefix}s0")
+        assert run.state.steps["x"].attempt == attempt
+        run.start("x")
+        assert run.open("x")[0] == "open x"
+    assert run.state.instance_count == INSTANCES_MAX // 2 + 1
+
+
+def test_a_lost_worker_has_opened_nothing():
+    run = Playbook(plan(step("x", pipeline="sub.yaml", retry=Retry(max_attempts=2)), pipelines={"sub.yaml": ONE}))
+    run.start("x")
+    assert run.start("x", worker="w2") == ["fail x lost", "schedule x 2"]
+    run.start("x", worker="w2")
+    assert run.open("x", worker="w2") == ["open x", "schedule x#2/a"]
+    assert run.run("x#2/a")[-1] == "finish succeeded"

@@ -164,3 +164,25 @@ def test_a_plain_file_has_none(project):
     _, plan = load_document("leaf.yaml")
     assert isinstance(plan, Pipeline)
     assert plan.pipelines == {}
+
+
+def test_a_problem_of_what_both_include_is_one(project):
+    write(project, shared="vars: {a: b}\nnmae: x\n", outer="include: [shared.yaml]\n" + runs("inner.yaml"))
+    write(project, inner="include: [shared.yaml]\n" + LEAF)
+    with pytest.raises(InvalidPipelineError) as caught:
+        load("outer.yaml")
+    assert (len(caught.value.problems), caught.value.total) == (1, 1)
+
+
+@pytest.mark.parametrize(("secret", "mention"), [("inner", "outer"), ("outer", "inner")])
+def test_a_secret_of_one_file_is_no_recorded_variable_of_another(project, secret, mention):
+    texts = {"outer": runs("inner.yaml"), "inner": LEAF.replace("leaf", "inner")}
+    texts[secret] += "secrets: {TOKEN: env://DEPLOY_TOKEN}\n"
+    texts[mention] += 'env: {T: "{{ env.DEPLOY_TOKEN }}"}\n'
+    write(project, **texts)
+    assert problems("outer.yaml") == [
+        f"{mention}.yaml:0:0: `env.DEPLOY_TOKEN` is the secret `TOKEN` of `{secret}.yaml`, and `env` is recorded"
+    ]
+    texts[mention] = texts[mention].replace("env.DEPLOY_TOKEN", "env.HOME")
+    write(project, **texts)
+    load("outer.yaml")

@@ -33,7 +33,7 @@ KINDS = ("run", "command", "pipeline")
 ELSEWHERE = "those of this pipeline stand at the top of the file, once for all steps"
 
 
-class SubRuns:
+class PipelineSteps:
     """The pipelines that the steps of one file run."""
 
     def __init__(self, pipelines: "Callable[[], Pipelines]", problems: Problems) -> None:
