@@ -4,13 +4,16 @@ from collections.abc import Callable, Iterable, Mapping
 from itertools import product
 from typing import Any
 
-from msgspec import Struct
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from dagnats.core.decide import EvaluationError
-from dagnats.core.pipeline import JSON, Pipeline, Step
+from dagnats.core.fanout import cells, labels
+from dagnats.core.pipeline import JSON, FanOut, Pipeline, Step
 from dagnats.core.text import has_template
 from dagnats.errors import UsageError
 
+MAX_CELLS = 500  # an `if` is evaluated for each
 _PLACE = ("name", "file", "dir")
 
 
@@ -43,6 +46,7 @@ class Known(Struct, frozen=True):
     pipeline: Mapping[str, JSON]
     scripts: Mapping[str, str]
     later: frozenset[str]
+    own: Mapping[str, JSON] = field(default_factory=dict)  # of an instance
 
     def value(self, text: str) -> JSON:
         """What a text with templates becomes. Raises LaterError where that is not known yet, and EvaluationError."""
@@ -92,6 +96,7 @@ class Known(Struct, frozen=True):
             "vars": _Partly(self.vars, self.later.__contains__),
             "env": self.env,
             "pipeline": self.pipeline,
+            **self.own,
         }
         # the check of the file has seen every name: what is not here yet will be there in the run
         return _Partly(values, lambda _: True)
@@ -134,23 +139,44 @@ def known_values(
 
 
 class Verdict(Struct, frozen=True):
-    """What is known of an `if` before the run: true, false, or None for later; `error` is why it can not be evaluated."""
+    """What is known of an `if` before the run: true, false, or None for later; `error` is why it can not be evaluated.
+
+    `skipped` names the instances for which it is false, where that is asked of each.
+    """
 
     holds: bool | None
     error: str = ""
+    skipped: tuple[str, ...] = ()
 
 
 def verdict(step: Step, known: Known) -> Verdict:
     """Say what the step's `if` gives, where its result is the same whatever happens in the run."""
     if step.condition is None:
         return Verdict(holds=True)
+    if step.each_condition and step.fan_out is not None and step.fan_out.is_matrix:
+        return _of_cells(step.condition, step, step.fan_out, known)
+    return _of_one(step.condition, step, known)
+
+
+def _of_cells(condition: str, step: Step, fan_out: FanOut, known: Known) -> Verdict:
+    found = cells(fan_out)
+    if len(found) > MAX_CELLS:
+        return Verdict(holds=None)
+    each = [_of_one(condition, step, replace(known, own={"matrix": cell})) for cell in found]
+    error = next((one.error for one in each if one.error), "")
+    skipped = tuple(name for name, one in zip(labels(fan_out, found), each, strict=True) if one.holds is False)
+    same = {one.holds for one in each}
+    return Verdict(holds=same.pop() if len(same) == 1 else None, error=error, skipped=skipped)
+
+
+def _of_one(condition: str, step: Step, known: Known) -> Verdict:
     names = sorted(step.status_functions)
     results = set()
     try:
         for answers in product((True, False), repeat=len(names)):
             chosen = {name: answer or name == "always" for name, answer in zip(names, answers, strict=True)}
             functions = {name: (lambda answer=answer: answer) for name, answer in chosen.items()}
-            results.add(known.holds(step.condition, functions))
+            results.add(known.holds(condition, functions))
     except LaterError:
         return Verdict(holds=None)
     except EvaluationError as error:

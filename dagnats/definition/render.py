@@ -116,7 +116,7 @@ def _field(key: str, node: Node, step: Step, known: Known) -> JSON:
 
 def _condition(node: Node, step: Step, known: Known) -> JSON:
     # with a status function the step asks for more than a truth value, namely to be asked after a failure
-    holds = verdict(step, known).holds if not step.status_functions else None
+    holds = verdict(step, known).holds if not step.status_functions and not step.each_condition else None
     return holds if holds is not None else node.plain()
 
 

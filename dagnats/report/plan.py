@@ -131,6 +131,9 @@ def _details(step: Step, found: Verdict) -> Iterator[str]:
     if step.idle_timeout_s is not None:
         yield f"idle_timeout {_span(step.idle_timeout_s)}"
     yield from traits(step)
+    if found.skipped and found.holds is None:
+        shown = " ".join(f"[{name}]" for name in found.skipped[:_MAX_NEEDS])
+        yield f"skipped: {shown}" + _more(len(found.skipped) - _MAX_NEEDS)
 
 
 def traits(step: Step) -> Iterator[str]:
@@ -183,6 +186,7 @@ def _data(steps: Sequence[Step], verdicts: Verdicts) -> list[JSON]:
             "allow_failure": list(step.allow_failure) if isinstance(step.allow_failure, tuple) else step.allow_failure,
             "fan_out": step.fan_out is not None,
             "instances": instances(step),
+            "skipped_instances": list(verdicts[step.id].skipped),
             "mutex": step.mutex,
             "handles": step.handles,
             "pipeline": step.pipeline,

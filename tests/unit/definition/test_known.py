@@ -90,3 +90,17 @@ def test_a_variable_that_can_not_be_made_is_refused_as_the_run_would_be():
     plan = load("p.yaml", b"name: n\nvars: {v: '{{ env.MISSING }}'}\nsteps: [{run: a}]")
     with pytest.raises(UsageError, match=r"^p.yaml: vars.v: `env.MISSING` is not defined; nothing was started$"):
         known_values(plan, {}, {}, "/")
+
+
+def test_an_if_that_is_asked_of_each_cell_says_which_are_skipped():
+    def found(condition: str) -> tuple[bool | None, tuple[str, ...]]:
+        text = f"name: x\nparams: {{n: 2}}\nsteps:\n- run: x\n  matrix: {{a: [1, 2, 3]}}\n  if: {condition}\n"
+        plan = load("p.yaml", text.encode())
+        one = verdict(plan.steps[0], known_values(plan, {"n": 2}, {}, None))
+        return one.holds, one.skipped
+
+    assert found("matrix.a != params.n") == (None, ("a=2",))
+    assert found("matrix.a > 3") == (False, ("a=1", "a=2", "a=3"))
+    assert found("matrix.a < 9") == (True, ())
+    assert found("matrix.a == 1 or run.id == 'x'") == (None, ())
+    assert found("matrix.a == 1 and failure()") == (None, ("a=2", "a=3"))

@@ -132,7 +132,7 @@ name: handled
 steps:
 - {id: a, run: a, on_failure: [{id: tell, run: t}, {id: undo, run: u}]}
 - {id: b, run: b}
-- {id: c, run: c, foreach: "{{ steps.a.outputs.list }}", needs: [a, b]}
+- {id: c, run: c, foreach: "{{ steps.a.outputs.list | fromjson }}", needs: [a, b]}
 """
 
 
