@@ -8,15 +8,13 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from msgspec.structs import replace
-
 from dagnats import rundir
 from dagnats.bus.server import Server
 from dagnats.definition import load
 from dagnats.definition.params import resolve
 from dagnats.definition.problems import Problems, quoted
 from dagnats.definition.project import project_root
-from dagnats.definition.select import select
+from dagnats.definition.select import inside, select
 from dagnats.definition.unset import refuse_unset
 from dagnats.definition.words import suggest
 from dagnats.errors import EngineError, UsageError
@@ -37,13 +35,13 @@ if TYPE_CHECKING:
 
 def run(request: Request) -> int:
     """Run the file; gives the exit code. Raises DagnatsError for all that is not a step's failure."""
-    plan = _bounded(select(load(request.file, request.text), request.selection), request.jobs)
+    plan = select(load(request.file, request.text), request.selection)
     _check_exit_code_from(request, plan)
     refuse_unset(plan, os.environ)
     params = resolve(plan.params, request.params, request.param_files, os.environ)
     workspace = project_root(request.file)
     # What the files hold goes to processes and nowhere else: no event and no task has it.
-    dotenv = {file: _dotenv(one, workspace) for file, one in {"": plan, **plan.pipelines}.items() if one.dotenv}
+    dotenv = {file: _dotenv(one, workspace, file) for file, one in {"": plan, **plan.pipelines}.items() if one.dotenv}
     vault = _secrets(request, plan, workspace, params)
     guardian = Guardian.start(_inherited(os.environ))
     directory = rundir.create(workspace, ephemeral=request.ephemeral)
@@ -61,17 +59,13 @@ def run(request: Request) -> int:
     return exit_code(state, request.exit_code_from)
 
 
-def _bounded(plan: "Pipeline", jobs: int | None) -> "Pipeline":
-    """Take away what the pipelines that steps run say of how many steps run at once, where the command line says it."""
-    if jobs is None or not plan.pipelines:
-        return plan
-    return replace(plan, pipelines={file: replace(one, max_parallel=None) for file, one in plan.pipelines.items()})
-
-
-def _dotenv(plan: "Pipeline", workspace: "Path") -> dict[str, str]:
+def _dotenv(plan: "Pipeline", workspace: "Path", inner: str) -> dict[str, str]:
     from dagnats.definition.dotenv import read_dotenv  # noqa: PLC0415 - measured: few runs need it
 
-    return read_dotenv(plan.dotenv, workspace)
+    try:
+        return read_dotenv(plan.dotenv, workspace)
+    except UsageError as error:
+        raise UsageError(f"{inner}: {error}" if inner else str(error)) from None
 
 
 def _inherited(environ: "Mapping[str, str]") -> dict[str, str]:
@@ -96,7 +90,8 @@ def _check_exit_code_from(request: Request, plan: "Pipeline") -> None:
     known = [step.id for step in (*plan.steps, *plan.finally_steps)]
     if wanted is not None and wanted not in known:
         hint = suggest(wanted, known, Problems(request.file))
-        raise UsageError(f"--exit-code-from: {plan.name} has no step {quoted(wanted)}{hint and f'; {hint}'}")
+        more = inside(plan, wanted) or (hint and f"; {hint}")
+        raise UsageError(f"--exit-code-from: {plan.name} has no step {quoted(wanted)}{more}")
 
 
 def _secrets(request: Request, plan: "Pipeline", workspace: "Path", params: "Mapping[str, JSON]") -> "Vault | None":

@@ -7,6 +7,8 @@ from dagnats.core.pipeline import Step
 from dagnats.core.planstate import PlanState
 from dagnats.core.step import StepState
 
+_WEIGHTS = {CancelledBy.FAIL_FAST: 0, CancelledBy.TIMEOUT: 1, CancelledBy.SIGNAL: 2}
+
 
 def reaches(event: CancelRequested, state: StepState, steps: Mapping[str, StepState]) -> bool:
     """Whether it is meant for a step, as a part of something. What is of `finally` comes to its end, unless everything is forced to."""
@@ -30,8 +32,13 @@ def is_spared(step: Step, event: CancelRequested) -> bool:
 
 
 def outweighs(event: CancelRequested, before: CancelRequested | None) -> bool:
-    """Whether it takes the place of the one before: that somebody wants an end, or that time is up, weighs more than a failure elsewhere."""
-    return before is None or (before.by is CancelledBy.FAIL_FAST and event.by is not CancelledBy.FAIL_FAST)
+    """Whether it takes the place of the one before: that time is up weighs more than a failure elsewhere, and that somebody wants an end more than both.
+
+    A pipeline that a step runs has two timeouts, that of the step and that of its file: the second counts too.
+    """
+    if before is None or _WEIGHTS[event.by] > _WEIGHTS[before.by]:
+        return True
+    return event.step is not None and event.by is before.by is CancelledBy.TIMEOUT
 
 
 def beneath(plan: PlanState, steps: Mapping[str, StepState]) -> Iterator[str]:

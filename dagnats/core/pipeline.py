@@ -144,3 +144,15 @@ class Pipeline(Struct, frozen=True):
     selection: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     left_out: tuple[str, ...] = ()
     pipelines: Mapping[str, "Pipeline"] = field(default_factory=dict)
+
+
+def in_order(plan: Pipeline, pipelines: Mapping[str, Pipeline]) -> dict[str, Pipeline]:
+    """Those of the pipelines that are run in a plan, however deep: first those of its own steps, in their order."""
+    found: dict[str, Pipeline] = {}
+    pending = [plan]
+    for one in pending:
+        for step in (*one.steps, *one.finally_steps):
+            if step.pipeline is not None and step.pipeline not in found and step.pipeline in pipelines:
+                found[step.pipeline] = pipelines[step.pipeline]
+                pending.append(found[step.pipeline])
+    return found

@@ -7,14 +7,15 @@ from dagnats.core.step import StepState
 
 
 class Places:
-    """`ready` holds those that can be judged, in order; `mutexes` says who holds each and who waits for it.
+    """The steps whose needs have ended: `ready` holds those that can be judged, in order, and `waiting` those that have to wait.
 
-    A step that fans out takes neither a place nor a mutex: its instances do.
+    `mutexes` says who holds each and who waits for it. A step that fans out takes neither a place nor a mutex: its instances do.
     """
 
     def __init__(self, steps: Mapping[str, StepState]) -> None:
         self._steps = steps
         self.ready: deque[str] = deque()
+        self.waiting: dict[str, None] = {}
         self.mutexes: dict[str, deque[str]] = {}
 
     def enter(self, id_: str) -> None:
@@ -24,14 +25,31 @@ class Places:
         if not state.expands and plan.bound is not None:
             if plan.active >= plan.bound:
                 plan.held.append(id_)
+                self.waiting[id_] = None
                 return
             plan.active += 1
         if not state.expands and mutex is not None:
             line = self.mutexes.setdefault(mutex, deque())
             line.append(id_)
             if line[0] != id_:
+                self.waiting[id_] = None
                 return
+        self._let(id_)
+
+    def _let(self, id_: str) -> None:
+        self.waiting.pop(id_, None)
         self.ready.append(id_)
+
+    def give_up(self, id_: str) -> None:
+        """Let a step that waits be judged now: it shall not run any more."""
+        state = self._steps[id_]
+        line = self.mutexes.get(state.step.mutex or "")
+        if id_ in state.within.held:
+            state.within.held.remove(id_)
+            state.within.active += 1
+        elif line is not None:
+            line.remove(id_)
+        self._let(id_)
 
     def leave(self, state: StepState) -> None:
         """Hand on what a step that has ended held."""
@@ -39,7 +57,7 @@ class Places:
         if line and line[0] == state.step.id:
             line.popleft()
             if line:
-                self.ready.append(line[0])
+                self._let(line[0])
         plan = state.within
         if plan.bound is not None and not state.expands:
             plan.active -= 1

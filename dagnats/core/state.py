@@ -142,6 +142,8 @@ class RunState:
                 self.stopping[id_] = event
             elif id_ in self.expanded and not is_spared(state.step, event):
                 self._release(state, everything=True)
+            elif id_ in self.places.waiting and not is_spared(state.step, event):
+                self.places.give_up(id_)
 
     def _parts(self, event: CancelRequested) -> Iterable[str]:
         """Note on its target that it is cancelled; gives the steps that may be a part of that."""
@@ -149,7 +151,7 @@ class RunState:
         if event.step is None:
             self.forced = self.forced or event.force
             self._cancel_plan(self.own, event)
-            return [*self.subruns, *self.dispatched, *self.running, *self.expanded]
+            return [*self.subruns, *self.dispatched, *self.running, *self.expanded, *self.places.waiting]
         self.failing.pop(event.step, None)
         if target is not None and event.step in self.subruns:
             self._cancel_plan(self.subruns[event.step], event)
@@ -161,7 +163,7 @@ class RunState:
         return list(below(target, self.steps))
 
     def _cancel_plan(self, plan: PlanState, event: CancelRequested) -> None:
-        if outweighs(event, plan.cancel):
+        if plan.cancel is None or (outweighs(event, plan.cancel) and not plan.in_finally):
             plan.cancel = event
 
     def _is_forced(self, id_: str) -> bool:

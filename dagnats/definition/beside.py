@@ -16,6 +16,9 @@ def file_beside(place: Node, path: str, problems: Problems) -> str | None:
     name = place.value
     if not isinstance(name, str) or not name or "\0" in name:
         return None  # which has been said
+    if "://" in name:
+        problems.add(place, f"{quoted(name)} is no path", "a file of the project can be named here; copy it there")
+        return None
     refused = {
         f"is longer than {MAX_PATH:,} characters": len(name) > MAX_PATH,
         "may hold no template": has_template(name),

@@ -31,7 +31,7 @@ WORDS = {
     "array": "a list",
     "null": "nothing",
 }
-NO_TEMPLATE = "templates may stand in `name`, `env`, `run`, `command`, `working_dir`, `vars` and `outputs`, and `if` is an expression"
+NO_TEMPLATE = "templates may stand in `name`, `env`, `run`, `command`, `working_dir`, `vars`, `outputs` and in `params` of a step, and `if` is an expression"
 WRITTEN_OUTPUT = 'a step declares its output here, `name: {}`, and writes it: `echo "name=…" >> "$DAGNATS_OUTPUT"`'
 YES_NO = {"yes": "true", "on": "true", "y": "true", "no": "false", "off": "false", "n": "false"}
 KEY_HINTS = {
@@ -187,6 +187,8 @@ class _Checker:
             self.problems.add(node.keys[key], f"{quoted(key)}{place} {LATER}")
             return LATER
         hint = explain_key(key, title, list(part.get("properties", ())), self.problems)
+        if "pipeline" in node.value and hint == "did you mean `env`?":
+            hint = "give the pipeline what it needs as `params`"
         if title == "pipeline" and not hint and not STEP_KEYS.isdisjoint(node.value[key].fields()):
             hint = "a step stands in the list `steps`, with its name as `id`"
         self.problems.add(node.keys[key], f"unknown key {quoted(key)}{place}", hint)

@@ -44,7 +44,8 @@ def shape_hint(node: Node, keys: list[str | int]) -> str:
             return f'a script gives a var: `vars: {{{last}: {{sh: …}}}}`, and here `{last}: "{{{{ vars.{last} }}}}"`'
         return LIST_HINTS.get(str(last), "")
     if isinstance(node.value, list):
-        return "write one text; `|` begins one of several lines" if last == "sh" else MAPPING_HINTS.get(str(last), "")
+        key = "vars" if last == "params" and len(keys) > 1 else str(last)  # those of a step are values, too
+        return "write one text; `|` begins one of several lines" if last == "sh" else MAPPING_HINTS.get(key, "")
     return ""
 
 
@@ -69,6 +70,9 @@ def text_hint(text: str, title: str) -> str:
     """What a text that does not fit was meant to be."""
     if len(text) > MAX_LOOKED_AT:
         return ""
+    if title == "step id" and re.fullmatch(r"[a-z][a-z0-9_-]*/.*", text):
+        step = text.partition("/")[0]
+        return f"what is inside of a pipeline can not be needed; write `{step}` for all of it"
     if title == "step id":
         slug = re.sub(r"[^a-z0-9_]+", "-", text.lower()).strip("-_")[:63]
         return f"did you mean `{slug}`?" if slug[:1].isalpha() and slug != text else ""

@@ -93,6 +93,9 @@ class PipelineSteps:
                 self._problems.add(keys[name], f"{quoted(plan.file)} has no param {quoted(name)}", hint)
             else:
                 self._check_value(name, plan.params[name], node)
+        said = one.node.get("params")
+        if self._pipelines().is_wrong(plan) or (said is not None and not isinstance(said.value, dict)):
+            return  # what is missing here may only have been misread
         for name, param in plan.params.items():
             if param.required and name not in given:
                 message = f"{quoted(plan.file)} requires the param {quoted(name)}"

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from msgspec.structs import replace
 
 from dagnats.core.fanout import INSTANCES_MAX, count
-from dagnats.core.pipeline import Pipeline, Step
+from dagnats.core.pipeline import Pipeline, Step, in_order
 from dagnats.definition.beside import INSIDE, circle, file_beside, is_inside, note_unreadable
 from dagnats.definition.files import MAX_BYTES, read_bytes
 from dagnats.definition.problems import Problems, quoted
@@ -34,6 +34,7 @@ class Pipelines:
         self._totals: dict[str, int] = {}  # how many of them are not steps of the file
         self._found: dict[str, Pipeline] = {}
         self._waiting: set[str] = set()
+        self._wrong: set[str] = set()
 
     def of(self, place: Node, path: str, problems: Problems) -> Pipeline | None:
         """The pipeline that a step runs, which stands in the file at `path`; None where there is none, which is a problem by then."""
@@ -43,6 +44,10 @@ class Pipelines:
         real = os.path.realpath(file)
         if self._is_refused(place, file, real, problems):
             return None
+        if os.path.islink(file):  # noqa: PTH114 (as typed)
+            # what it names is relative to where it is, however it was reached
+            folder = os.path.dirname(file)  # noqa: PTH120 (as typed)
+            file = os.path.normpath(os.path.join(folder, os.path.relpath(real, os.path.realpath(folder))))  # noqa: PTH118
         if real not in self._known:
             self._known[real] = self._load(place, file, real, problems)
         level = self._levels.get(real, 0)
@@ -51,6 +56,10 @@ class Pipelines:
             return None
         self._levels[self._chain[-1]] = max(self._levels.get(self._chain[-1], 0), level + 1)
         return self._known[real]
+
+    def is_wrong(self, plan: Pipeline) -> bool:
+        """Whether problems were found in its file, so that not all of it may be there."""
+        return plan.file in self._wrong
 
     def refuse_recorded_secrets(self, plan: Pipeline) -> None:
         """Note where a file mentions a variable of the environment that is the secret of another one: what is mentioned is recorded."""
@@ -72,7 +81,7 @@ class Pipelines:
         inner = self._found.values()
         return replace(
             plan,
-            pipelines=dict(self._found),
+            pipelines=in_order(plan, self._found),
             env_names=plan.env_names.union(*(one.env_names for one in inner)),
             uses_git=plan.uses_git or any(one.uses_git for one in inner),
         )
@@ -130,6 +139,8 @@ class Pipelines:
             return None
         plan = compiled[1]
         self._found[file] = plan
+        if found.errors:
+            self._wrong.add(file)
         steps = (*plan.steps, *plan.finally_steps)
         total = self._totals[file] if file in self._totals else self.weigh(plan, {}, found)
         self._weights[file] = len(steps) + total if not found.errors else 0  # it has been refused

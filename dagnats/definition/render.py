@@ -3,13 +3,17 @@
 In scripts (`run`, `sh`) templates stay, because a value never becomes code: what they refer to is in the document's own `params` and `vars`.
 """
 
+import os
 from collections.abc import Mapping, Sequence
+
+from msgspec.structs import replace
 
 from dagnats.core.decide import EvaluationError
 from dagnats.core.pipeline import JSON, Pipeline, Step
 from dagnats.core.text import has_template
 from dagnats.definition.defaults import MAKING
 from dagnats.definition.known import Known, LaterError, verdict
+from dagnats.definition.pipeline_steps import MEANINGLESS
 from dagnats.definition.scalars import MAX_INTEGER
 from dagnats.definition.tree import Node
 from dagnats.definition.values import as_text, leaves_project
@@ -33,9 +37,9 @@ def document(root: Node, plan: Pipeline, known: Known) -> dict[str, JSON]:
             case "env":
                 result[key] = _env([node], known)
             case "steps":
-                result[key] = _steps(node, plan.steps, defaults, known)
+                result[key] = _steps(node, _seen_from(plan.file, plan.steps), defaults, known)
             case "finally":
-                result[key] = _steps(node, plan.finally_steps, defaults, known)
+                result[key] = _steps(node, _seen_from(plan.file, plan.finally_steps), defaults, known)
             case "outputs":
                 result[key] = {name: _settled(value.plain(), known) for name, value in node.fields().items()}
             case "defaults" | "include":
@@ -43,6 +47,15 @@ def document(root: Node, plan: Pipeline, known: Known) -> dict[str, JSON]:
             case _:
                 result[key] = node.plain()
     return result
+
+
+def _seen_from(file: str, steps: Sequence[Step]) -> list[Step]:
+    """The steps, each with the file of its pipeline relative to one file: what was included may name it from elsewhere."""
+    folder = os.path.dirname(file) or "."  # noqa: PTH120 (as typed)
+    return [
+        step if step.pipeline is None else replace(step, pipeline=os.path.relpath(step.pipeline, folder))
+        for step in steps
+    ]
 
 
 def _param(node: Node, plan: Pipeline, name: str, value: JSON) -> JSON:
@@ -77,6 +90,8 @@ def _step(node: Node, step: Step, handlers: Sequence[Step], defaults: Node | Non
         key: value for key, value in (defaults.fields() if defaults is not None else {}).items() if key not in MAKING
     }
     fields = {**general, **node.fields()}
+    if step.pipeline is not None:
+        fields = {key: value for key, value in fields.items() if key not in MEANINGLESS}
     if "command" in fields and "shell" not in node.fields():
         fields.pop("shell", None)  # which has no meaning for it, and would be refused beside it
     result: dict[str, JSON] = {"id": step.id}
@@ -93,6 +108,10 @@ def _step(node: Node, step: Step, handlers: Sequence[Step], defaults: Node | Non
             case "on_failure":
                 pairs = zip(fields[key].items(), handlers, strict=True)
                 result[key] = [_step(one, handler, (), defaults, known) for one, handler in pairs]
+            case "pipeline" if step.pipeline is not None:
+                result[key] = step.pipeline
+            case "params":
+                result[key] = {name: _settled(value, known) for name, value in step.params.items()}
             case _:
                 result[key] = _field(key, fields[key], step, known)
     return result
@@ -106,8 +125,6 @@ def _field(key: str, node: Node, step: Step, known: Known) -> JSON:
             return [_text(item, known) for item in node.items()]
         case "name":
             return _name(node, known)
-        case "params":
-            return {name: _settled(value.plain(), known) for name, value in node.fields().items()}
         case "working_dir":
             return _directory(node, known)
         case _:

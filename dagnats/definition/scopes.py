@@ -282,6 +282,10 @@ class Names(Struct):
         return name in self.main or name in self.last
 
     def _unknown_step(self, name: str) -> Finding:
+        owner = name.partition("/")[0]
+        if owner in self.runs:
+            hint = f"give {quoted(self.runs[owner].file)} an output, and write `steps.{owner}.outputs.NAME`"
+            return Finding(f"what is inside of {quoted(owner)} is not seen from here", hint)
         return Finding(f"there is no step {quoted(name)}", suggest(name, chain(self.main, self.last), self.problems))
 
     def _unneeded(self, name: str, scope: Scope) -> Finding | None:

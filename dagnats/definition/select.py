@@ -8,7 +8,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from dagnats.core.graph import Graph, graph_of, topological
-from dagnats.core.pipeline import Pipeline, Step
+from dagnats.core.pipeline import Pipeline, Step, in_order
 from dagnats.errors import UsageError
 
 MAX_SHOWN = 20
@@ -50,32 +50,29 @@ def select(plan: Pipeline, selection: Selection) -> Pipeline:
         left_out=tuple(step.id for step in (*plan.steps, *plan.finally_steps) if step.id not in kept),
     )
     _refuse_missing_outputs(selected)
-    return replace(selected, pipelines=_still_run(selected))
-
-
-def _still_run(plan: Pipeline) -> dict[str, Pipeline]:
-    """The pipelines that the steps which are left run, however deep."""
-    found: dict[str, Pipeline] = {}
-    pending = [plan]
-    for one in pending:
-        for step in (*one.steps, *one.finally_steps):
-            if step.pipeline is not None and step.pipeline not in found:
-                found[step.pipeline] = plan.pipelines[step.pipeline]
-                pending.append(found[step.pipeline])
-    return found
+    return replace(selected, pipelines=in_order(selected, plan.pipelines)) if plan.pipelines else selected
 
 
 def _refuse_unknown(plan: Pipeline, flags: Mapping[str, Sequence[str]]) -> None:
     known = [step.id for step in (*plan.steps, *plan.finally_steps) if step.handles is None]
     there = set(known)
     problems = [
-        f"--{flag}: {plan.file} has no step `{id_[:100]}`{_hint(id_, known)}"
+        f"--{flag}: {plan.file} has no step `{id_[:100]}`{inside(plan, id_) or _hint(id_, known)}"
         for flag, ids in flags.items()
         for id_ in ids
         if id_ not in there
     ]
     if problems:
         raise UsageError("\n".join(problems[:MAX_SHOWN]))
+
+
+def inside(plan: Pipeline, id_: str) -> str:
+    """Say of the id of a step in a pipeline that another step runs why it can not be chosen."""
+    owner = id_.partition("/")[0].partition("[")[0].partition("#")[0]
+    found = next((step for step in (*plan.steps, *plan.finally_steps) if step.id == owner), None)
+    if "/" not in id_ or found is None or found.pipeline is None:
+        return ""
+    return f"; that is inside of what `{owner}` runs: choose `{owner}`, or run {found.pipeline} by itself"
 
 
 def _hint(id_: str, known: Sequence[str]) -> str:

@@ -87,7 +87,7 @@ def note_lines(event: AnyEvent) -> Iterator[str]:
     """Say which outputs of a pipeline have no value, and why."""
     if isinstance(event, StepSucceeded | StepFailed):
         for name, note in event.notes.items():
-            yield f"  output {name} of {event.step} has no value: {clean(note)}"
+            yield f"  output {name} of {event.step} has no value: {clean(note.removeprefix(f'outputs.{name}: '))}"
 
 
 def step_line(step: StepState, style: Style) -> str:
@@ -158,7 +158,7 @@ def recap(state: RunState, tails: Mapping[str, Sequence[bytes]], again: Sequence
     yield total_line(state, style)
     if state.finished is not None:
         for name, note in state.finished.notes.items():
-            yield f"  output {name} has no value: {clean(note)}"
+            yield f"  output {name} has no value: {clean(note.removeprefix(f'outputs.{name}: '))}"
     if state.outcome is not Outcome.SUCCEEDED:
         yield f"  again: {shlex.join(again)}"
 
@@ -196,7 +196,9 @@ def total_line(state: RunState, style: Style) -> str:
     """Say how the run ended, how long it took, and how long it had to take."""
     counts: dict[Status, int] = {}
     for step in state.steps.values():
-        if is_shown(step) and step.subrun is None and not (step.instances is not None and step.instances.ids):
+        if step.within is not state.own:
+            continue  # of a pipeline the step that runs it is counted
+        if is_shown(step) and not (step.instances is not None and step.instances.ids):
             counts[step.status] = counts.get(step.status, 0) + 1
     parts = [f"{counts[status]} {status.replace('_', ' ')}" for status in Status if counts.get(status)]
     spans = {id_: took_s(step) for id_, step in state.steps.items()}

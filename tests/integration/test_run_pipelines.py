@@ -128,25 +128,68 @@ def test_time_is_up_for_what_takes_care_of_a_failure_too(tmp_path):
     assert "✗ x  ran longer than its timeout of 1s" in result.text
 
 
-def test_jobs_of_the_command_line_win_over_max_parallel_of_the_pipeline(tmp_path):
-    write_pipeline(tmp_path, "name: outer\nsteps:\n  - id: x\n    pipeline: inner.yaml\n")
-    # each waits for the other: they come to an end only side by side
-    meet = "touch {one}; until test -e {other}; do sleep 0.02; done"
-    steps = "".join(
-        f"  - needs: []\n    timeout: 20s\n    run: {meet.format(one=one, other=other)}\n"
-        for one, other in (("a", "b"), ("b", "a"))
-    )
-    (tmp_path / "inner.yaml").write_text(f"name: inner\nmax_parallel: 1\nsteps:\n{steps}")
-    assert dagnats(["run", "pipeline.yaml", "-j", "2"], tmp_path).code == 0
-
-
 def test_max_parallel_of_the_pipeline_bounds_its_steps(tmp_path):
     write_pipeline(tmp_path, "name: outer\nmax_parallel: 4\nsteps:\n  - id: x\n    pipeline: inner.yaml\n")
     alone = "mkdir alone; sleep 0.05; rmdir alone"
     steps = "".join(f"  - needs: []\n    run: {alone}\n" for _ in range(4))
     (tmp_path / "inner.yaml").write_text(f"name: inner\nmax_parallel: 1\nsteps:\n{steps}")
+    for flags in ([], ["-j", "4"]):
+        result = dagnats(["run", "pipeline.yaml", *flags], tmp_path)
+        assert result.code == 0, result.text
+
+
+def test_who_waits_for_a_mutex_does_not_hold_up_the_end(tmp_path):
+    write_pipeline(
+        tmp_path,
+        """
+name: outer
+steps:
+  - id: holds
+    needs: []
+    mutex: m
+    run: |
+      touch held
+      until test -e cleaned; do sleep 0.02; done
+  - id: x
+    needs: []
+    timeout: 1s
+    pipeline: inner.yaml
+""",
+    )
+    (tmp_path / "inner.yaml").write_text(
+        """
+name: inner
+max_parallel: 1
+steps:
+  - {id: first, run: "until test -e held; do sleep 0.02; done"}
+  - {id: waits, mutex: m, run: echo never}
+  - {id: behind, needs: [first], run: echo never}
+finally:
+  - run: touch cleaned
+"""
+    )
     result = dagnats(["run", "pipeline.yaml"], tmp_path)
-    assert result.code == 0, result.text
+    assert result.code == 1, result.text
+    assert "✗ x  ran longer than its timeout of 1s" in result.text
+    assert "waits  cancelled before it started" in result.text
+
+
+def test_an_interrupt_counts_after_a_failure_has_cancelled(tmp_path):
+    write_pipeline(
+        tmp_path,
+        """
+name: outer
+fail_fast: true
+steps:
+  - {id: fails, needs: [], run: exit 3}
+  - {id: always, needs: [fails], if: always(), run: "echo waits here; exec sleep 600"}
+""",
+    )
+    with Running(tmp_path) as run:
+        run.wait_for("waits here")
+        run.signal(signal.SIGINT)
+        result = run.end(CANCELLED_WITHIN_S)
+    assert result.code == 130, result.text
 
 
 SECRET = "s3cr3t-0123456789abcdef"
@@ -205,7 +248,7 @@ steps:
     ("inner", "message"),
     [
         ("secrets: {TOKEN: env://NO_SUCH_TOKEN}", "`env://NO_SUCH_TOKEN` is not set (of inner.yaml)"),
-        ("dotenv: [missing.env]", "missing.env"),
+        ("dotenv: [missing.env]", "inner.yaml: dotenv: missing.env: there is no such file"),
         ('env: {A: "{{ env.NO_SUCH_VARIABLE }}"}', "inner.yaml: `env.NO_SUCH_VARIABLE` is not set"),
     ],
 )

@@ -385,7 +385,9 @@ def test_any_run_ends_and_is_what_its_journal_says(world: World):
     state = world.state
     statuses = {step.status for step in state.steps.values() if step.within is state.own}
     assert not state.subruns
-    assert not any((state.over, state.doomed, state.stopping, state.failing, state.dispatched, state.running))
+    assert not any(
+        (state.places.waiting, state.over, state.doomed, state.stopping, state.failing, state.dispatched, state.running)
+    )
     assert {step.status for step in state.steps.values()} <= TERMINAL
     assert isinstance(world.events[-1], RunFinished)
     assert statuses <= TERMINAL

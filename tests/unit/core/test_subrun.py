@@ -378,3 +378,32 @@ def test_a_lost_worker_has_opened_nothing():
     run.start("x", worker="w2")
     assert run.open("x", worker="w2") == ["open x", "schedule x#2/a"]
     assert run.run("x#2/a")[-1] == "finish succeeded"
+
+
+def test_what_waits_for_a_mutex_is_cancelled_at_once():
+    run = begun(
+        plan(step("a", mutex="m"), step("b", when="always()", mutex="m"), last=(step("z"),)), step("o", mutex="m")
+    )
+    run.start("o")
+    told = run.cancel(CancelledBy.TIMEOUT, id_="x")
+    assert told == ["cancel what x runs by timeout", "cancel x/a"]
+    assert run.succeed("o") == ["succeed o", "schedule x/b"]
+    assert run.run("x/b")[2:] == ["schedule x/z"]
+
+
+def test_what_waits_for_a_place_is_cancelled_at_once():
+    run = begun(plan(step("a"), step("b"), step("c"), max_parallel=1))
+    run.start("x/a")
+    assert run.cancel() == ["cancel run by signal", "cancel x/b", "cancel x/c"]
+    assert run.stopped("x/a") == ["cancel x/a", "cancel x", "finish cancelled"]
+    assert (run.state.steps["x"].subrun.active, list(run.state.places.waiting)) == (0, [])
+
+
+def test_the_second_of_two_timeouts_counts_too():
+    run = begun(plan(step("a"), step("b", "a", when="always()")))
+    run.start("x/a")
+    run.cancel(CancelledBy.TIMEOUT, id_="x")
+    assert run.stopped("x/a") == ["cancel x/a", "schedule x/b"]
+    run.start("x/b")
+    run.cancel(CancelledBy.TIMEOUT, id_="x")
+    assert list(run.state.stopping) == ["x/b"]

@@ -8,6 +8,7 @@ from dagnats.core.codec import plan_from, plan_record
 from dagnats.core.pipeline import Pipeline
 from dagnats.definition import InvalidPipelineError, load, load_document
 from dagnats.definition.select import Selection, select
+from dagnats.errors import UsageError
 
 LEAF = "name: leaf\nsteps:\n  - run: echo leaf\n"
 
@@ -40,7 +41,7 @@ def test_a_plan_has_those_of_all_that_is_run_in_it(project):
     write(project, outer=runs("parts/inner.yaml"), parts__inner=runs("../leaf.yaml", name="inner"), leaf=LEAF)
     plan = load("outer.yaml")
     assert plan.steps[0].pipeline == "parts/inner.yaml"
-    assert list(plan.pipelines) == ["leaf.yaml", "parts/inner.yaml"]
+    assert list(plan.pipelines) == ["parts/inner.yaml", "leaf.yaml"]
     assert plan.pipelines["parts/inner.yaml"].steps[0].pipeline == "leaf.yaml"
     assert all(inner.pipelines == {} for inner in plan.pipelines.values())
     assert plan_from(plan_record(plan)) == plan
@@ -186,3 +187,61 @@ def test_a_secret_of_one_file_is_no_recorded_variable_of_another(project, secret
     texts[mention] = texts[mention].replace("env.DEPLOY_TOKEN", "env.HOME")
     write(project, **texts)
     load("outer.yaml")
+
+
+def test_a_link_to_a_file_is_that_file_whatever_the_order(project):
+    inner = runs("sub.yaml", name="inner")
+    write(
+        project,
+        b__inner=inner,
+        a__sub=LEAF,
+        b__sub=LEAF,
+        one=runs("a/inner.yaml", "b/inner.yaml"),
+        two=runs("b/inner.yaml", "a/inner.yaml"),
+    )
+    (project / "a" / "inner.yaml").symlink_to("../b/inner.yaml")
+    for file in ("one.yaml", "two.yaml"):
+        assert set(load(file).pipelines) == {"b/inner.yaml", "b/sub.yaml"}
+
+
+def test_those_that_the_run_names_itself_come_first(project):
+    write(project, outer=runs("a.yaml", "b.yaml"), a=runs("c.yaml", name="a"), b=LEAF, c=LEAF)
+    assert list(load("outer.yaml").pipelines) == ["a.yaml", "b.yaml", "c.yaml"]
+
+
+def test_what_follows_from_a_wrong_file_is_not_reported(project):
+    write(project, outer=runs("inner.yaml"), inner=LEAF + "params: {q: {type: nope}}\n")
+    assert [line.split(":")[0] for line in problems("outer.yaml")] == ["inner.yaml"]
+
+
+def hints(text: str) -> list[str]:
+    with pytest.raises(InvalidPipelineError) as caught:
+        load("outer.yaml", text.encode())
+    return [problem.hint for problem in caught.value.problems]
+
+
+def test_what_is_inside_is_not_seen_from_outside(project):
+    write(project, leaf=LEAF)
+    text = (
+        runs("leaf.yaml")
+        + "  - {id: b, needs: [step-1/step-1], run: 'echo {{ steps[\"step-1/step-1\"].outputs.x }}'}\n"
+    )
+    assert hints(text) == [
+        "what is inside of a pipeline can not be needed; write `step-1` for all of it",
+        "give `leaf.yaml` an output, and write `steps.step-1.outputs.NAME`",
+    ]
+    with pytest.raises(UsageError, match=r"that is inside of what `step-1` runs: choose `step-1`, or run leaf.yaml by"):
+        select(load("outer.yaml", runs("leaf.yaml").encode()), Selection(only=("step-1/step-1",)))
+
+
+@pytest.mark.parametrize(
+    ("step", "hint"),
+    [
+        ("pipeline: https://example.org/x.yaml", "a file of the project can be named here; copy it there"),
+        ("{pipeline: leaf.yaml, params: [n]}", "write `name: value` for each"),
+        ("{pipeline: leaf.yaml, vars: {a: b}}", "give the pipeline what it needs as `params`"),
+    ],
+)
+def test_mistakes_that_many_make(project, step, hint):
+    write(project, leaf=LEAF)
+    assert hints(f"name: x\nsteps:\n  - {step}\n") == [hint]
