@@ -7,6 +7,9 @@ import pytest
 from dagnats.core.codec import plan_from, plan_record
 from dagnats.core.pipeline import Pipeline
 from dagnats.definition import InvalidPipelineError, load, load_document
+from dagnats.definition.emit import to_yaml
+from dagnats.definition.known import known_values
+from dagnats.definition.render import document
 from dagnats.definition.select import Selection, select
 from dagnats.errors import UsageError
 
@@ -245,3 +248,25 @@ def test_what_is_inside_is_not_seen_from_outside(project):
 def test_mistakes_that_many_make(project, step, hint):
     write(project, leaf=LEAF)
     assert hints(f"name: x\nsteps:\n  - {step}\n") == [hint]
+
+
+def test_a_rendering_names_the_same_files_and_gives_the_same_values(project):
+    write(
+        project,
+        outer="name: outer\ninclude: [parts/more.yaml]\n"
+        'defaults: {shell: sh, env: {A: "1"}, idle_timeout: 2s, working_dir: ., outputs: {a: {}}, timeout: 1m}\n'
+        "params: {n: 2}\n"
+        "steps:\n"
+        '  - {id: own, pipeline: inner.yaml, params: {s: 3.10, n: "{{ params.n }}"}}\n',
+        parts__more="steps:\n  - {id: included, pipeline: ../inner.yaml, params: {s: 007}}\n",
+        inner="name: inner\nparams: {s: {type: string}, n: 1}\nsteps:\n  - run: echo {{ params.s }}\n",
+    )
+    root, plan = load_document("outer.yaml")
+    shown = to_yaml(document(root, plan, known_values(plan, {"n": 2}, {}, None)))
+    again = load("again.yaml", shown.encode())
+    assert [(step.id, step.pipeline, step.params, step.timeout_s) for step in again.steps] == [
+        ("included", "inner.yaml", {"s": "007"}, 60.0),
+        ("own", "inner.yaml", {"s": "3.10", "n": 2}, 60.0),
+    ]
+    seen = to_yaml(document(*load_document("parts/../outer.yaml"), known_values(plan, {"n": 2}, {}, None)))
+    assert seen == shown
