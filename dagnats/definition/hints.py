@@ -43,10 +43,11 @@ def shape_hint(node: Node, keys: list[str | int]) -> str:
         if keys[-2:-1] == ["env"] and "sh" in node.value:
             return f'a script gives a var: `vars: {{{last}: {{sh: …}}}}`, and here `{last}: "{{{{ vars.{last} }}}}"`'
         return LIST_HINTS.get(str(last), "")
-    if isinstance(node.value, list):
-        key = "vars" if last == "params" and len(keys) > 1 else str(last)  # those of a step are values, too
-        return "write one text; `|` begins one of several lines" if last == "sh" else MAPPING_HINTS.get(key, "")
-    return ""
+    if isinstance(node.value, list) and last == "sh":
+        return "write one text; `|` begins one of several lines"
+    # what a step gives to a pipeline, and what a run gives, are values as those of `vars` are
+    plain = (last == "params" and len(keys) > 1) or keys == ["outputs"]
+    return MAPPING_HINTS.get("vars" if plain else str(last), "") if isinstance(node.value, list | str) else ""
 
 
 def _step_hint(node: Node, key: str) -> str:

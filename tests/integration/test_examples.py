@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import subprocess
 import sys
 import tomllib
 from pathlib import Path
@@ -64,3 +65,58 @@ def test_the_project_checks_and_builds_itself(tmp_path):
     assert statuses(state) == dict.fromkeys(["lint", "types", "contracts", "test", "build"], "succeeded")
     assert ".whl" in result.text
     assert " passed in " in result.text
+
+
+def test_the_long_example_of_the_format_runs(tmp_path):
+    """What a first reader is shown, without the step in a container; its programs are stand-ins that say what they are asked."""
+    programs = tmp_path / "programs"
+    programs.mkdir()
+    project = tmp_path / "my project"
+    project.mkdir()
+    for path in (programs / "ruff", programs / "pytest", project / "deploy.sh", project / "notify.sh"):
+        path.write_text(f'#!/bin/sh\necho "{path.name} $* with ${{#TOKEN}} characters"\n')
+        path.chmod(0o755)
+    (project / "pipeline.yaml").write_text(LONG)
+    for command in (["init", "-q", "-b", "main"], ["commit", "-q", "--allow-empty", "-m", "first"], ["tag", "v1.2"]):
+        identity = ["-c", "user.name=a", "-c", "user.email=a@example.org"]
+        subprocess.run(["git", *identity, *command], cwd=project, check=True)
+    env = {"PATH": f"{programs}{os.pathsep}{os.environ['PATH']}", "DEPLOY_TOKEN": "a-token-of-24-characters"}
+    result = dagnats(["run", "--events", EVENTS], project, env)
+    assert result.code == 0, result.text
+    assert statuses(check_journal(project)) == dict.fromkeys(
+        ["lint", "test", "test[shard=1]", "test[shard=2]", "test[shard=3]", "version", "ship", "finally-1"], "succeeded"
+    )
+    assert "ruff check . with 0 characters" in result.text
+    assert "pytest --shard 2/3 --junitxml=out.xml" in result.text
+    assert "deploy.sh  with 24 characters" in result.text
+    assert "notify.sh succeeded" in result.text
+
+
+LONG = """
+# yaml-language-server: $schema=https://dagnats.dev/schema/pipeline.schema.json
+name: ci
+params:
+  python: {type: string, default: "3.12", enum: ["3.11", "3.12", "3.13"], help: interpreter to test with}
+env: {PIP_DISABLE_PIP_VERSION_CHECK: "1"}
+secrets: {TOKEN: env://DEPLOY_TOKEN}
+defaults: {timeout: 10m}
+steps:
+  - id: lint
+    run: ruff check .
+    allow_failure: true
+  - id: test
+    needs: []                       # beside lint, not after it
+    matrix: {shard: [1, 2, 3]}
+    run: pytest --shard {{ matrix.shard }}/3 --junitxml=out.xml
+    retry: {max_attempts: 3, strategy: exponential, initial_delay: 1s}
+  - id: version
+    needs: []
+    run: echo "version=$(git describe --tags)" >> "$DAGNATS_OUTPUT"
+  - id: ship
+    needs: [test, version]
+    if: git.branch == 'main'
+    env: {TOKEN: "{{ secrets.TOKEN }}"}
+    run: ./deploy.sh
+finally:
+  - run: ./notify.sh {{ run.outcome }}
+"""
