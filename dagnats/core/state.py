@@ -350,7 +350,7 @@ class RunState:
         instances.open -= 1
         instances.active -= 1
         instances.bad += ended.status in BAD or ended.status is Status.WARNING
-        if ended.failure is not None and group.failure is None and ended.status is not Status.CANCELLED:
+        if group.failure is None and ended.status in (Status.FAILED, Status.TIMED_OUT, Status.WARNING):
             group.failure, group.exit_code = ended.failure, ended.exit_code
         if instances.open == 0:
             self.failing.pop(group.step.id, None)

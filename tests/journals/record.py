@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from dagnats.core.codec import commit_hash, encode_commit
-from dagnats.core.decide import Failed, Started, Stopped, Succeeded, admit, decide
+from dagnats.core.decide import Failed, Opened, Started, Stopped, Succeeded, admit, decide
 from dagnats.core.events import AnyEvent, CancelledBy, CancelRequested, Reason, RunStarted
-from dagnats.core.pipeline import Output, Param, Pipeline, Retry, Step
+from dagnats.core.pipeline import FanOut, Output, Param, Pipeline, Retry, Step
 from dagnats.core.state import RunState
 from dagnats.dispatch import Dispatch
 
@@ -71,6 +71,36 @@ CANCEL = Pipeline(
     ),
     finally_steps=(Step(id="down", run="true"),),
 )
+INNER = Pipeline(
+    name="deploy",
+    file="parts/deploy.yaml",
+    params={"target": Param(type="string", required=True)},
+    vars={"host": "{{ params.target }}.example.org"},
+    outputs={"url": "https://{{ vars.host }}"},
+    max_parallel=1,
+    steps=(
+        Step(id="push", run="./push {{ params.target }}", mutex="registry"),
+        Step(id="switch", needs=("push",), run="./switch {{ vars.host }}"),
+    ),
+    finally_steps=(Step(id="logout", run="./logout", timeout_s=300.0),),
+)
+NESTED = Pipeline(
+    name="nested",
+    file="pipeline.yaml",
+    outputs={"urls": "{{ steps.deploy.outputs }}"},
+    steps=(
+        Step(
+            id="deploy",
+            pipeline="parts/deploy.yaml",
+            params={"target": "{{ matrix.target }}"},
+            retry=Retry(max_attempts=2, on=(1,)),
+            fan_out=FanOut(axes={"target": ("eu", "us")}, max_parallel=1),
+        ),
+        Step(id="tell", needs=("deploy",), run="true", fan_out=FanOut(items=["a", "b"], name="word", fail_fast=True)),
+        Step(id="rescue", needs=("tell",), run="true", handles="tell"),
+    ),
+    pipelines={"parts/deploy.yaml": INNER},
+)
 # "start a", "ok a", "fail a REASON CODE", "stopped a", "lost a", "cancel"
 CASES = {
     "diamond": (DIAMOND, "start build|ok build|start left|ok left|start join|ok join"),
@@ -84,6 +114,18 @@ CASES = {
     "finally": (
         FINALLY,
         "start test|fail test exit 1|start report|ok report|start down|fail down signal|start sweep|ok sweep",
+    ),
+    "nested": (
+        NESTED,
+        (
+            "start deploy[target=eu]|open deploy[target=eu]|start deploy[target=eu]/push|ok deploy[target=eu]/push"
+            "|start deploy[target=eu]/switch|fail deploy[target=eu]/switch exit 4|start deploy[target=eu]/logout"
+            "|ok deploy[target=eu]/logout|start deploy[target=eu]|open deploy[target=eu]"
+            "|start deploy[target=eu]#2/push|ok deploy[target=eu]#2/push|start deploy[target=eu]#2/switch"
+            "|ok deploy[target=eu]#2/switch|start deploy[target=eu]#2/logout|ok deploy[target=eu]#2/logout"
+            "|start deploy[target=us]|open deploy[target=us]|start deploy[target=us]/push|late deploy[target=us]"
+            "|stopped deploy[target=us]/push|start deploy[target=us]/logout|ok deploy[target=us]/logout"
+        ),
     ),
     "cancel": (CANCEL, "start long|start again|fail again exit 1|cancel|stopped long|start down|ok down"),
 }
@@ -123,15 +165,20 @@ class Recorder:
         """Let one thing happen, a second after the last."""
         verb, step, reason, code = (*word.split(), "", "", "")[:4]
         at = self.state.at + 1.0
-        if verb == "cancel":
-            why = "interrupted by SIGINT"
-            asked = CancelRequested(seq=self.state.seq + 1, at=at, by=CancelledBy.SIGNAL, why=why, signal=2)
+        if verb in ("cancel", "late"):
+            by = {
+                "cancel": {"by": CancelledBy.SIGNAL, "why": "interrupted by SIGINT", "signal": 2},
+                "late": {"by": CancelledBy.TIMEOUT, "why": "ran longer than its timeout of 60s", "step": step},
+            }
+            asked = CancelRequested(seq=self.state.seq + 1, at=at, **by[verb])
             self.state.apply(asked)
             self._commit([asked, *self._decisions()])
             return
         who = {"step": step, "attempt": self.state.steps[step].attempt, "worker": "local-1"}
         printed = {"output_bytes": 120}
         match verb:
+            case "open":
+                report = Opened(**who, params={"target": step[-3:-1]}, vars={"host": f"{step[-3:-1]}.example.org"})
             case "start":
                 report = Started(**who)
             case "lost":

@@ -281,3 +281,16 @@ def test_more_instances_than_a_run_may_have():
     for one in run.state.steps["x"].instances.ids:
         told = run.run(one)
     assert told[-2:] == ["fail y template", "finish failed"]
+
+
+def test_the_failure_of_a_step_is_that_of_an_instance_that_failed_in_the_end():
+    run = Playbook(plan(step("x", fan_out=three(max_parallel=1), retries=1), step("h", "x", handles="x")))
+    run.start("x[a]")
+    run.fail("x[a]", exit_code=7)
+    run.run("x[a]")
+    for _ in range(2):
+        run.start("x[b]")
+        run.fail("x[b]", exit_code=9)
+    run.run("x[c]")
+    group = run.state.steps["x"]
+    assert (group.status, group.exit_code, group.failure.step) == ("failed", 9, "x[b]")
