@@ -161,6 +161,12 @@ def instance_id(step: str, label: str) -> str:
     return f"{step}[{label}]"
 
 
+def tells_more(status: Status, before: Status | None) -> bool:
+    """Whether the end of an instance says more of why its step failed than that of the one before: a failure that was allowed says less."""
+    failed = (Status.FAILED, Status.TIMED_OUT)
+    return before not in failed if status in failed else status is Status.WARNING and before is None
+
+
 def together(statuses: Iterable[Status]) -> Status:
     """Say what instances that have all ended are together."""
     found: Collection[Status] = set(statuses)

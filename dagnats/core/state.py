@@ -25,7 +25,7 @@ from dagnats.core.events import (
     StepStarted,
     StepSucceeded,
 )
-from dagnats.core.fanout import cells, instance_id, labels, together
+from dagnats.core.fanout import cells, instance_id, labels, tells_more, together
 from dagnats.core.places import Places
 from dagnats.core.planstate import PlanState
 from dagnats.core.settle import settled
@@ -350,7 +350,7 @@ class RunState:
         instances.open -= 1
         instances.active -= 1
         instances.bad += ended.status in BAD or ended.status is Status.WARNING
-        if group.failure is None and ended.status in (Status.FAILED, Status.TIMED_OUT, Status.WARNING):
+        if tells_more(ended.status, self.steps[group.failure.step].status if group.failure is not None else None):
             group.failure, group.exit_code = ended.failure, ended.exit_code
         if instances.open == 0:
             self.failing.pop(group.step.id, None)

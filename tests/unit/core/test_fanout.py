@@ -294,3 +294,12 @@ def test_the_failure_of_a_step_is_that_of_an_instance_that_failed_in_the_end():
     run.run("x[c]")
     group = run.state.steps["x"]
     assert (group.status, group.exit_code, group.failure.step) == ("failed", 9, "x[b]")
+
+
+def test_a_failure_that_is_not_allowed_tells_more_than_one_that_is():
+    run = Playbook(plan(step("x", fan_out=three(max_parallel=1), allow_failure=(7,))))
+    for id_, code in (("x[a]", 7), ("x[b]", 9), ("x[c]", 7)):
+        run.start(id_)
+        run.fail(id_, exit_code=code)
+    group = run.state.steps["x"]
+    assert (group.status, group.exit_code, group.failure.step) == ("failed", 9, "x[b]")
