@@ -7,8 +7,6 @@ are ready, how many needs each still waits for, how many run.
 from collections import deque
 from collections.abc import Iterable
 
-from msgspec.structs import replace
-
 from dagnats.core.cancel import below, beneath, is_spared, outweighs, reaches
 from dagnats.core.events import (
     AnyEvent,
@@ -25,12 +23,13 @@ from dagnats.core.events import (
     StepStarted,
     StepSucceeded,
 )
-from dagnats.core.fanout import cells, instance_id, labels, tells_more, together
+from dagnats.core.fanout import cells
+from dagnats.core.groups import Groups
 from dagnats.core.places import Places
 from dagnats.core.planstate import PlanState
 from dagnats.core.settle import settled
 from dagnats.core.status import BAD, TERMINAL, TRANSITIONS, Status
-from dagnats.core.step import Instances, StepState
+from dagnats.core.step import StepState
 from dagnats.errors import JournalError
 
 __all__ = ["BAD", "TERMINAL", "TRANSITIONS", "IllegalEventError", "RunState", "Status", "StepState", "fold"]
@@ -70,7 +69,8 @@ class RunState:
         self.failing: dict[str, None] = {}
         self.dispatched: dict[str, None] = {}
         self.running: dict[str, None] = {}
-        self.expanded: dict[str, None] = {}
+        self.groups = Groups(self.steps, self.places)
+        self.expanded = self.groups.expanded
         self.queued = 0
         self.instance_count = 0
         self.forced = False
@@ -141,7 +141,7 @@ class RunState:
             elif id_ in self.running and not self._is_forced(id_):
                 self.stopping[id_] = event
             elif id_ in self.expanded and not is_spared(state.step, event):
-                self._release(state, everything=True)
+                self.groups.release(state, everything=True)
             elif id_ in self.places.waiting and not is_spared(state.step, event):
                 self.places.give_up(id_)
 
@@ -159,7 +159,7 @@ class RunState:
         if target is None or target.instances is None or event.step not in self.expanded:
             raise IllegalEventError(f"event {event.seq} cancels what step {event.step} runs, which is nothing")
         target.instances.cancelled = True
-        self._release(target, everything=True)
+        self.groups.release(target, everything=True)
         return list(below(target, self.steps))
 
     def _cancel_plan(self, plan: PlanState, event: CancelRequested) -> None:
@@ -263,29 +263,8 @@ class RunState:
         if fan_out is None or (event.items is None) is not fan_out.is_matrix:
             raise IllegalEventError(f"event {event.seq}: the plan does not expand step {event.step} like that")
         values = cells(fan_out) if event.items is None else event.items
-        ids = []
-        for label, value in zip(labels(fan_out, values), values, strict=True):
-            id_ = instance_id(state.step.id, label)
-            one = StepState(replace(state.step, id=id_, fan_out=None), state.within, state.final, 0)
-            one.parent, one.label, one.value = state.step.id, label, value
-            one.culprit, one.failed = state.culprit, state.failed
-            self.steps[id_] = one
-            ids.append(id_)
-        state.instances = Instances(tuple(ids), deque(ids), len(ids))
-        self.instance_count += len(ids)
-        if ids:
-            self.expanded[state.step.id] = None
-            self._release(state)
-
-    def _release(self, group: StepState, *, everything: bool = False) -> None:
-        """Let as many instances be judged as the step's own bound allows; all of them when they only wait to be cancelled."""
-        instances, fan_out = group.instances, group.step.fan_out
-        if instances is None or fan_out is None:
-            return
-        bound = len(instances.ids) if everything or fan_out.max_parallel is None else fan_out.max_parallel
-        while instances.held and (everything or instances.active < bound):
-            instances.active += 1
-            self.places.enter(instances.held.popleft())
+        self.groups.expand(state, fan_out, values)
+        self.instance_count += len(values)
 
     def _open(self, state: StepState, event: PipelineStarted) -> None:
         """Let the steps of a pipeline be steps of the run. They take the place of those of an attempt before."""
@@ -318,7 +297,6 @@ class RunState:
         if state.parent is not None:
             self._end_instance(self.steps[state.parent], state, at)
             return
-        self.expanded.pop(state.step.id, None)
         graph = plan.final_graph if state.final else plan.graph
         for id_ in graph.dependents[state.step.id]:
             dependent = self.steps[id_]
@@ -336,32 +314,19 @@ class RunState:
         if plan.owner is not None and plan.is_over:
             self.over[plan.owner] = None
 
+    def _end_instance(self, group: StepState, ended: StepState, at: float) -> None:
+        """One of several has ended; with the last of them the step does."""
+        if self.groups.end(group, ended):
+            self.failing.pop(group.step.id, None)
+            self._end(group, at)
+        elif self.groups.shall_stop(group, ended):
+            self.failing[group.step.id] = None
+
     def _begin_finally(self, plan: PlanState) -> None:
         self.failing.pop(plan.owner or "", None)  # nothing is left that could be stopped
         for step in plan.final_steps:
             if not step.needs:
                 self.places.enter(step.id)
-
-    def _end_instance(self, group: StepState, ended: StepState, at: float) -> None:
-        """One of several has ended; with the last of them the step does."""
-        instances, fan_out = group.instances, group.step.fan_out
-        if instances is None or fan_out is None:
-            return
-        instances.open -= 1
-        instances.active -= 1
-        instances.bad += ended.status in BAD or ended.status is Status.WARNING
-        if tells_more(ended.status, self.steps[group.failure.step].status if group.failure is not None else None):
-            group.failure, group.exit_code = ended.failure, ended.exit_code
-        if instances.open == 0:
-            self.failing.pop(group.step.id, None)
-            group.status = together(self.steps[id_].status for id_ in instances.ids)
-            if group.status is Status.SUCCEEDED:
-                group.exit_code = 0
-            self._end(group, at)
-            return
-        if fan_out.fail_fast and ended.status in (Status.FAILED, Status.TIMED_OUT) and not instances.cancelled:
-            self.failing[group.step.id] = None
-        self._release(group)
 
     def _record(self, state: StepState, event: StepEvent) -> None:
         """Copy onto the step what later decisions and contexts read."""
