@@ -8,6 +8,7 @@ from dagnats.core.events import (
     CancelledBy,
     CancelRequested,
     Outcome,
+    PipelineStarted,
     StepBlocked,
     StepCancelled,
     StepExpanded,
@@ -68,8 +69,8 @@ def event_line(state: RunState, event: AnyEvent, style: Style, *, verbose: bool)
     if isinstance(event, CancelRequested):
         what = f" {event.step}" if event.step is not None and event.by is CancelledBy.TIMEOUT else ""
         return style.paint(f"{style.sign('-')} cancelling{what}: {clean(event.why)}", _YELLOW)
-    if isinstance(event, StepStarted) and verbose:
-        return style.paint(f"  {event.step}: started (attempt {event.attempt}, {event.worker})", _DIM)
+    if isinstance(event, StepStarted | PipelineStarted):
+        return style.paint(f"  {event.step}: {_beginning(state, event)}", _DIM) if verbose else None
     if isinstance(event, StepScheduled) and event.attempt > 1:
         failure = state.steps[event.step].failure
         why = clean(failure.message) if failure else "it failed"
@@ -81,6 +82,14 @@ def event_line(state: RunState, event: AnyEvent, style: Style, *, verbose: bool)
     if isinstance(event, StepExpanded) and event.items == ():
         return step_line(state.steps[event.step], style)
     return None
+
+
+def _beginning(state: RunState, event: StepStarted | PipelineStarted) -> str:
+    if isinstance(event, StepStarted):
+        return f"started (attempt {event.attempt}, {event.worker})"
+    step = state.steps[event.step]
+    count = len(step.subrun.steps) + len(step.subrun.final_steps) if step.subrun is not None else 0
+    return f"runs {clean(step.step.pipeline or '')}, {count:,} step{'s' if count != 1 else ''}"
 
 
 def note_lines(event: AnyEvent) -> Iterator[str]:
