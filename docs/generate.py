@@ -9,8 +9,95 @@ from pathlib import Path
 import click
 
 from dagnats.cli.main import cli
+from dagnats.core.text import encode_json
 from dagnats.definition.explain import Part, find
+from dagnats.template import evaluate
 
+TEMPLATES_INTRODUCTION = """\
+# Templates
+
+`{{ … }}` and `{% if … %}`, `{% for … %}`, `{% set … %}` are written as in Jinja. This is all that they know. Which names have values where is in the
+[README](../../README.md#templates-a-value-never-becomes-code). An id with a dash is written in brackets: `steps['smoke-test'].outputs.url`.
+"""
+# each is evaluated when the page is made
+FILTERS = {
+    "abs": "-2 | abs",
+    "basename": "'src/app.py' | basename",
+    "capitalize": "'hello World' | capitalize",
+    "count": "[1, 2] | count",
+    "default": "params.missing | default('x')",
+    "dirname": "'src/app.py' | dirname",
+    "first": "['a', 'b'] | first",
+    "float": "'1.50' | float",
+    "fromjson": "'[1, 2]' | fromjson",
+    "indent": "'a\\nb' | indent(2)",
+    "int": "'12' | int + 1",
+    "items": "{'a': 1} | items",
+    "join": "['a', 'b'] | join('-')",
+    "keys": "{'a': 1, 'b': 2} | keys",
+    "last": "['a', 'b'] | last",
+    "length": "'four' | length",
+    "list": "'abc' | list",
+    "lower": "'ABC' | lower",
+    "map": "[{'n': 1}, {'n': 2}] | map(attribute='n')",
+    "max": "[3, 1, 2] | max",
+    "min": "[3, 1, 2] | min",
+    "raw": "only in `run`: the value as code; see the README",
+    "reject": "[1, 2, 3] | reject('odd')",
+    "rejectattr": "[{'a': 1}, {'a': none}] | rejectattr('a', 'none')",
+    "replace": "'a b c' | replace(' ', '-')",
+    "reverse": "[1, 2, 3] | reverse",
+    "round": "2.345 | round(1)",
+    "select": "[1, 2, 3] | select('odd')",
+    "selectattr": "[{'a': 1}, {'a': none}] | selectattr('a', 'number')",
+    "sort": "['b', 'a'] | sort",
+    "split": "'a,b' | split(',')",
+    "string": "12 | string",
+    "sum": "[1, 2, 3] | sum",
+    "title": "'hello world' | title",
+    "tojson": "{'a': [1, none]} | tojson",
+    "trim": "'  a ' | trim",
+    "truncate": "'a long sentence' | truncate(9)",
+    "unique": "[1, 2, 1] | unique",
+    "upper": "'abc' | upper",
+    "values": "{'a': 1, 'b': 2} | values",
+}
+TESTS = {
+    "boolean": "true is boolean",
+    "defined": "params.missing is defined",
+    "divisibleby": "9 is divisibleby(3)",
+    "eq": "1 is eq(1)",
+    "equalto": "'a' is equalto('b')",
+    "even": "2 is even",
+    "false": "false is false",
+    "ge": "2 is ge(2)",
+    "gt": "2 is gt(2)",
+    "in": "'a' is in(['a', 'b'])",
+    "integer": "1.5 is integer",
+    "le": "1 is le(2)",
+    "lt": "2 is lt(1)",
+    "mapping": "{'a': 1} is mapping",
+    "ne": "1 is ne(2)",
+    "none": "none is none",
+    "number": "1.5 is number",
+    "odd": "2 is odd",
+    "sequence": "[1] is sequence",
+    "string": "'a' is string",
+    "true": "1 is true",
+    "undefined": "params.missing is undefined",
+}
+OPERATORS = {
+    "`+` `-` `*` `/` `//` `%` `**`": "7 // 2 + 2 ** 3",
+    "`==` `!=` `<` `<=` `>` `>=`": "1 < 2 <= 2",
+    "`and` `or` `not`": "not (true and false)",
+    "`in`, `not in`": "'release' in 'release/1.2'",
+    "`~` joins as text": "'v' ~ 1 ~ '.2'",
+    "`a if b else c`": "'big' if 12 > 9 else 'small'",
+    "`[…]`: by place, by name, a part": "params.branch[:8]",
+    "`.name`": "params.given.a",
+    "`range(…)`": "range(1, 4)",
+}
+GIVEN = {"params": {"given": {"a": 2}, "branch": "release/1.2"}}
 REFERENCE = Path(__file__).parent / "reference"
 NOTICE = "<!-- Made by `python -m docs.generate`; change {source} instead of this page. -->"
 FORMAT_INTRODUCTION = """\
@@ -29,7 +116,8 @@ codes are in the [README](../../README.md#commands).
 
 def pages() -> dict[str, str]:
     """Every page of the reference by its name, as it should be."""
-    return {"format.md": "\n".join(format_page()) + "\n", "cli.md": "\n".join(cli_page()) + "\n"}
+    made = {"format.md": format_page(), "cli.md": cli_page(), "templates.md": templates_page()}
+    return {name: "\n".join(lines) + "\n" for name, lines in made.items()}
 
 
 def format_page() -> Iterator[str]:
@@ -105,6 +193,31 @@ def cli_page() -> Iterator[str]:
     for name, command in cli.commands.items():
         yield ""
         yield from _command(name, command, click.Context(command, info_name=name, parent=context))
+
+
+def templates_page() -> Iterator[str]:
+    """Operators, filters and tests, each with an example and what it gives."""
+    yield NOTICE.format(source="docs/generate.py")
+    yield TEMPLATES_INTRODUCTION
+    for title, examples in (("Operators", OPERATORS), ("Filters", FILTERS), ("Tests", TESTS)):
+        yield f"## {title}"
+        yield ""
+        yield "| | for example | gives |"
+        yield "| --- | --- | --- |"
+        for name, example in examples.items():
+            shown = name if "`" in name else f"`{name}`"
+            yield f"| {_cell(shown)} | {_example_of(name, example)} |"
+        yield ""
+    yield "## Functions"
+    yield ""
+    yield "`success()`, `failure()`, `always()` and `cancelled()` in an `if`, and `range(…)` anywhere. There are no others."
+
+
+def _example_of(name: str, example: str) -> str:
+    if name == "raw":
+        return f"{example} | "
+    given = evaluate(example, GIVEN, {})
+    return f"`{_cell(example)}` | `{_cell(encode_json(given))}`"
 
 
 def _command(name: str, command: click.Command, context: click.Context) -> Iterator[str]:

@@ -125,7 +125,10 @@ def _sort(value: JSON, reverse: bool = False, attribute: str | None = None) -> l
 
 
 def _unique(value: JSON) -> list[JSON]:
-    return list({to_json(item): item for item in reversed(_list(value))}.values())[::-1]
+    found: dict[str, JSON] = {}
+    for item in _list(value):
+        found.setdefault(to_json(item), item)
+    return list(found.values())
 
 
 def _reverse(value: JSON) -> JSON:

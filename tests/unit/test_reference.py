@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from dagnats.template import filters
+
 ROOT = Path(__file__).parents[2]
 PAGES = runpy.run_path(str(ROOT / "docs" / "generate.py"))["pages"]()
 DOCUMENTS = sorted([ROOT / "README.md", *(ROOT / "docs").rglob("*.md"), *(ROOT / "docs").rglob("*.txt")])
@@ -38,3 +40,9 @@ def test_links_lead_somewhere(document):
         target = (document.parent / path).resolve() if path else document
         assert target.exists(), link
         assert not anchor or anchor in anchors(target), link
+
+
+def test_the_page_on_templates_has_every_filter_and_test():
+    page = runpy.run_path(str(ROOT / "docs" / "generate.py"))
+    assert set(page["FILTERS"]) == {*filters.FILTERS, "default", "raw"}
+    assert set(page["TESTS"]) == set(filters.TESTS)

@@ -85,6 +85,7 @@ def test_the_value_of_a_string(text: str, value: object) -> None:
         ("'a.b' | replace('.', '-') | title", "A-B"),
         ("[3, 1, 2] | sort(reverse=true) | join(',')", "3,2,1"),
         ("[1, 1, true, 'a', [2], [2]] | unique", [1, True, "a", [2]]),
+        ("[1, 2, 1, 3, 2] | unique", [1, 2, 3]),
         ("[{'n': 2}, {'n': 1}] | sort(attribute='n') | map(attribute='n')", [1, 2]),
         ("[{'n': 2, 'ok': true}, {'n': 1, 'ok': false}] | selectattr('ok') | map(attribute='n')", [2]),
         ("[{'n': 2}, {'n': 1}] | rejectattr('n', 'eq', 2)", [{"n": 1}]),
