@@ -70,11 +70,17 @@ def cli() -> None:
     envvar="DAGNATS_SECRETS_FILE",
     help="Read values of secrets from a YAML or JSON file that only its owner may read.",
 )
-@click.option("--ephemeral", is_flag=True, envvar="DAGNATS_EPHEMERAL", help="Keep nothing of the run.")
+@click.option("--ephemeral", is_flag=True, envvar="DAGNATS_EPHEMERAL", help="Keep nothing of the run in the project.")
 @click.option(
     "--help-params", is_flag=True, envvar="DAGNATS_HELP_PARAMS", help="Show the parameters of FILE and run nothing."
 )
-@click.option("-q", "--quiet", is_flag=True, envvar="DAGNATS_QUIET", help="Say only what failed.")
+@click.option(
+    "-q",
+    "--quiet",
+    is_flag=True,
+    envvar="DAGNATS_QUIET",
+    help="Say nothing of steps that did well; what steps print is shown all the same.",
+)
 @click.option("-v", "--verbose", is_flag=True, envvar="DAGNATS_VERBOSE", help="Say also when steps start.")
 def run(file: str | None, params: tuple[str, ...], params_file: str | None, *, help_params: bool, **flags: Any) -> int:
     """Run the pipeline in FILE.

@@ -7,7 +7,7 @@ import re
 from functools import cache
 from typing import Any
 
-from dagnats.definition.hints import element_hint, shape_hint, text_hint
+from dagnats.definition.hints import called_hint, element_hint, shape_hint, text_hint
 from dagnats.definition.problems import SHOWN_NAME, Problems, printable, quoted
 from dagnats.definition.schema import schema
 from dagnats.definition.tree import BROKEN, Node
@@ -171,7 +171,7 @@ class _Checker:
         if len(present) > 1:
             one, other = map(quoted, present[:2])
             self.problems.add(node.keys[present[1]], f"{label(path)} has both {one} and {other}", "remove one of them")
-        elif not present and LATER not in hints and not any(quoted(key) in hints for key in keys):
+        elif not present and LATER not in hints and not any(f"`{key}" in hints for key in keys):
             names = ", ".join(map(quoted, keys[:-1]))
             is_pipeline = node.get("type") is not None and node.value["type"].value == "pipeline"
             hint = (
@@ -187,8 +187,8 @@ class _Checker:
             self.problems.add(node.keys[key], f"{quoted(key)}{place} {LATER}")
             return LATER
         hint = explain_key(key, title, list(part.get("properties", ())), self.problems)
-        if "pipeline" in node.value and hint == "did you mean `env`?":
-            hint = "give the pipeline what it needs as `params`"
+        if title == "step":
+            hint = called_hint(node, key) or hint
         if title == "pipeline" and not hint and not STEP_KEYS.isdisjoint(node.value[key].fields()):
             hint = "a step stands in the list `steps`, with its name as `id`"
         self.problems.add(node.keys[key], f"unknown key {quoted(key)}{place}", hint)
@@ -258,7 +258,7 @@ class _Checker:
         if self.problems.are_full:
             self.problems.count()  # nobody would read what it says
             return
-        if isinstance(node.value, str) and "{{" in node.value[:MAX_SEARCHED]:
+        if isinstance(node.value, str) and "{{" in node.value[:MAX_SEARCHED] and not hint.startswith("write `env://"):
             hint = WRITTEN_OUTPUT if len(path) > 2 and path[-2][1] == "outputs" else NO_TEMPLATE
         self.problems.add(node, f"{label(path)} {message}", hint)
 
@@ -298,10 +298,14 @@ def _type_hint(node: Node, key: str, types: list[str]) -> str:
 
 
 def _list_hint(node: Node, key: str) -> str:
+    if node.text and KINDS[type(node.value)] in ("integer", "number"):
+        return f"write `[{printable(node.text[:40])}]`"
     if key == "command":
         return "write a list of words, or `run` for a script"
     if key == "run":
         return f'put it in quotes: `"{printable(node.text[:40])}"`' if node.text else ""
+    if key == "secrets" and node.value == "inherit":
+        return "write the names of those that are needed, each a variable of the environment: `[TOKEN]`"
     return f"write `[{printable(node.value[:60])}]`" if isinstance(node.value, str) else ""
 
 

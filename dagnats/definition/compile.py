@@ -7,6 +7,7 @@ from dagnats.definition import values
 from dagnats.definition.declared import declared
 from dagnats.definition.defaults import give_defaults
 from dagnats.definition.fanout import own_names
+from dagnats.definition.lost import note_lost_secrets
 from dagnats.definition.needs import draft, draft_handlers
 from dagnats.definition.pipeline_steps import PipelineSteps
 from dagnats.definition.problems import Problems
@@ -71,6 +72,8 @@ def compile_pipeline(
         uses_git=names.uses_git,
         dotenv=values.env_files(root.get("dotenv"), problems),
     )
+    if plan.secrets and not problems.errors:
+        note_lost_secrets(plan, {one.id: one.node for one in (*main, *last)}, problems)
     if strict is not None and not problems.errors:
         strict.graph(main)
     if pipeline_steps.places and not problems.errors:

@@ -8,6 +8,7 @@ from dagnats.definition.tree import Node
 SHELL_WORDS = r"[A-Za-z][\w.-]*(?: [\w./+-]+)+"
 PROGRAMS = frozenset(["zsh", "fish", "ksh", "dash", "nu", "node", "deno", "bun", "perl", "ruby", "python3"])
 MAX_LOOKED_AT = 200  # an alias can bring a text of 1 MiB to each step
+SPACED = r"(?:[0-9.]+ ?(?:ms|s|m|h) +)+[0-9.]+ ?(?:ms|s|m|h)"
 TIME = r"([0-9]+(?:\.[0-9]+)?) ?([a-z]+)"
 UNITS = {
     "ms": ("ms", "msec", "msecs", "millisecond", "milliseconds"),
@@ -40,14 +41,37 @@ def shape_hint(node: Node, keys: list[str | int]) -> str:
     if last == "needs" and isinstance(node.value, str) and (hint := text_hint(node.value, "step id")):
         return "write the ids in a list" + hint.replace("did you mean `", ": `[").replace("`?", "]`")
     if isinstance(node.value, dict):
-        if keys[-2:-1] == ["env"] and "sh" in node.value:
-            return f'a script gives a var: `vars: {{{last}: {{sh: …}}}}`, and here `{last}: "{{{{ vars.{last} }}}}"`'
-        return LIST_HINTS.get(str(last), "")
+        return _of_mapping(node, keys, last)
     if isinstance(node.value, list) and last == "sh":
         return "write one text; `|` begins one of several lines"
     # what a step gives to a pipeline, and what a run gives, are values as those of `vars` are
     plain = (last == "params" and len(keys) > 1) or keys == ["outputs"]
     return MAPPING_HINTS.get("vars" if plain else str(last), "") if isinstance(node.value, list | str) else ""
+
+
+def _of_mapping(node: Node, keys: list[str | int], last: str | int) -> str:
+    if last == "pipeline" and len(keys) > 1:
+        return "write `pipeline: path`, and its values beside it: `params: {…}`"
+    if isinstance(last, int) and keys[-2:-1] == ["include"]:
+        return "write the paths of files of this project: `[more.yaml]`"
+    if keys[:1] == ["secrets"]:
+        return f"write where it comes from: `env://{last}`; a missing one is always an error"
+    if keys[-2:-1] == ["env"] and "sh" in node.value:
+        return f'a script gives a var: `vars: {{{last}: {{sh: …}}}}`, and here `{last}: "{{{{ vars.{last} }}}}"`'
+    return LIST_HINTS.get(str(last), "")
+
+
+def called_hint(node: Node, key: str) -> str:
+    """What a step that runs, or was meant to run, another pipeline says of it here."""
+    called = node.get("uses") or node.get("pipeline")
+    path = called.value if called is not None and isinstance(called.value, str) else ""
+    if key == "uses" and path.startswith("./") and path.endswith((".yml", ".yaml", ".json")):
+        return f"write `pipeline: {printable(path[:60])}`"
+    if not path or (called is node.get("uses") and not path.startswith("./")):
+        return ""
+    if key in ("with", "inputs", "vars", "variables", "environment", "args"):
+        return "give the pipeline what it needs as `params`"
+    return "a pipeline names those that it needs in its own file" if key == "secrets" else ""
 
 
 def _step_hint(node: Node, key: str) -> str:
@@ -79,8 +103,12 @@ def text_hint(text: str, title: str) -> str:
         return f"did you mean `{slug}`?" if slug[:1].isalpha() and slug != text else ""
     if title == "shell" and (re.fullmatch(SHELL_WORDS, text) or text in PROGRAMS):
         return f'write a list of words: `[{", ".join(text.split(" "))}, "{{0}}"]`'
-    if title == "duration":
-        found = re.fullmatch(TIME, text.strip().lower())
-        unit = next((unit for unit, names in UNITS.items() if found and found[2] in names), None)
-        return f"did you mean `{found[1]}{unit}`?" if found and unit else ""
-    return ""
+    return _duration_hint(text) if title == "duration" else ""
+
+
+def _duration_hint(text: str) -> str:
+    if re.fullmatch(SPACED, text):
+        return f"did you mean `{text.replace(' ', '')}`?"
+    found = re.fullmatch(TIME, text.strip().lower())
+    unit = next((unit for unit, names in UNITS.items() if found and found[2] in names), None)
+    return f"did you mean `{found[1]}{unit}`?" if found and unit else ""

@@ -92,7 +92,7 @@ class PipelineSteps:
                 hint = suggest(name, plan.params, self._problems) or f"it has {listed(plan.params) or 'no params'}"
                 self._problems.add(keys[name], f"{quoted(plan.file)} has no param {quoted(name)}", hint)
             else:
-                self._check_value(name, plan.params[name], node)
+                self._check_value(name, plan, node)
         said = one.node.get("params")
         if self._pipelines().is_wrong(plan) or (said is not None and not isinstance(said.value, dict)):
             return  # what is missing here may only have been misread
@@ -101,13 +101,14 @@ class PipelineSteps:
                 message = f"{quoted(plan.file)} requires the param {quoted(name)}"
                 self._problems.add(place, message, f"write `params: {{{name}: …}}`")
 
-    def _check_value(self, name: str, param: Param, node: Node) -> None:
+    def _check_value(self, name: str, plan: Pipeline, node: Node) -> None:
+        param = plan.params[name]
         if _is_made(node):
             return  # its value is known when the step starts
         try:
             accepted(name, param, as_given(node, param))
         except UsageError as error:
-            self._problems.add(node, str(error))
+            self._problems.add(node, str(error), f"{quoted(plan.file)} declares it so")
 
     def _check_mutex(self, one: Draft, plan: Pipeline, fields: Mapping[str, Node]) -> None:
         mutex = fields.get("mutex")

@@ -140,6 +140,11 @@ class Names(Struct):
                 return self._never("status", text, sorted(TERMINAL))
             case ("run", "outcome"):
                 return self._never("outcome", text, sorted(Outcome))
+            case ("git", "branch" | "tag") if text.startswith("refs/"):
+                name = quoted(f"git.{path[1]}")
+                return Finding(
+                    f"{name} is a bare name, and never {quoted(text)}", f"write `'{text.split('/', 2)[-1]}'`"
+                )
             case ("params", name):
                 kind = getattr(self.params.get(name), "type", "")
                 hints = {"boolean": f"write {quoted(f'params.{name}')} or {quoted(f'not params.{name}')}"}
@@ -153,7 +158,8 @@ class Names(Struct):
         match path:
             case ("params", name):
                 kind = getattr(self.params.get(name), "type", "array")
-                hint = "write `type: array`; it is then given as JSON, `-p name='[1, 2]'`"
+                hint = f"write `type: array`, given as `-p {name}='[1, 2]'`"
+                hint += f"; or split the text: `params.{name} | split(',')`" if kind == "string" else ""
                 return (
                     Finding(f"param {quoted(name)} is of type {kind}, and no list", hint) if kind != "array" else None
                 )

@@ -1,6 +1,7 @@
 """What is allowed and often a mistake: `validate --strict` reports it, and nothing else does."""
 
 import posixpath
+import re
 from collections.abc import Iterable
 from itertools import pairwise
 from typing import Any
@@ -21,6 +22,8 @@ PROGRAMS = {
     "pwsh": "Command",
 }
 HARMLESS = ("integer", "number", "boolean")
+FOREIGN = re.compile(r"\$\{?GITHUB_OUTPUT\b|\$\{?GITHUB_ENV\b|::set-output\b|::add-mask\b")
+FOREIGN_HINT = 'here a step writes its outputs: `echo "name=value" >> "$DAGNATS_OUTPUT"`'
 PASTED_HINT = "leave out `| raw`: then the script gets the value as a variable"
 ARGUMENT_HINT = "write it as `run`, or give the value as an argument of its own"
 
@@ -44,7 +47,10 @@ class Strict:
             self._outside_vars.add(name)
 
     def script(self, node: Node, scope: Scope) -> None:
-        """Report values from outside that are pasted into a script."""
+        """Report values from outside that are pasted into a script, and outputs that are written for another system."""
+        foreign = self._once(_foreign, node)
+        if foreign:
+            self._problems.warn(node, f"{quoted(foreign)} is of another system", FOREIGN_HINT)
         starts, pasted = self._once(self._pasted, node)
         if not pasted or not self._templates.may_look_at(len(pasted), node):
             return
@@ -110,6 +116,13 @@ class Strict:
         if root == "failed":
             return rest[:1] != ("exit_code",)
         return root in ("params", "vars", "env") or (root == "steps" and rest[1:2] in ((), ("outputs",), ("cells",)))
+
+
+def _foreign(node: Node) -> str:
+    """What stands in a script that only another system understands."""
+    texts = [node.value] if isinstance(node.value, str) else [item.value for item in node.items()]
+    found = next((hit for text in texts if isinstance(text, str) and (hit := FOREIGN.search(text))), None)
+    return found[0] if found is not None else ""
 
 
 def _is_option(word: str, option: str) -> bool:

@@ -188,7 +188,7 @@ class TemplateCheck:
         """Judge all that a text mentions and that needs no step to be judged; give its mentions."""
         if FOREIGN_BRACES in text:
             line = text[: text.index(FOREIGN_BRACES)].count("\n") + 1
-            hint = "leave out the `$`" if not expression else "`if` is an expression; leave out `${{` and `}}`"
+            hint = "leave out the `$`" if not expression else "it is an expression already; leave out `${{` and `}}`"
             self._place(starts, line, None, FOREIGN_START, message="`${{ … }}` is written `{{ … }}` here", hint=hint)
             checked.good = False
             return ()

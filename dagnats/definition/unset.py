@@ -38,10 +38,16 @@ def _problems(plan: Pipeline, environ: Collection[str]) -> list[str]:
         for step in (*plan.steps, *plan.finally_steps)
         if _always_runs(step) and step.id not in plan.left_out
     ]
+    conditions = [
+        (f"the `if` of step {quoted(step.id)} (line {step.line})", step.condition)
+        for step in (*plan.steps, *plan.finally_steps)
+        if step.condition is not None and step.handles is None and not step.allow_failure and not step.each_condition
+    ]
+    needed = [(place, name) for place, parts in texts for name in dict.fromkeys(_needed(parts))]
+    needed += [(place, name) for place, text in conditions for name in dict.fromkeys(_asked([text]))]
     return [
-        f"{printable(plan.file)}: {quoted(f'env.{name}')} is not set, and {place} uses it; " + _advice(plan, name)
-        for place, parts in texts
-        for name in dict.fromkeys(_needed(parts))
+        f"{printable(plan.file)}: {quoted(f'env.{name}')} is not set, and {place} uses it; {_advice(plan, name)}"
+        for place, name in needed
         if name not in environ
     ]
 
@@ -63,9 +69,13 @@ def _texts(step: Step) -> list[str]:
 
 
 def _needed(texts: Iterable[str]) -> Iterator[str]:
+    yield from _asked(filter(has_template, texts), expression=False)
+
+
+def _asked(texts: Iterable[str], *, expression: bool = True) -> Iterator[str]:
     from dagnats import template  # noqa: PLC0415 - measured: 60 ms, only where a variable is missing
 
-    for text in filter(has_template, texts):
-        for reference in template.check(text):
+    for text in texts:
+        for reference in template.check(text, expression=expression):
             if reference.sure and reference.path[0] == "env":
                 yield reference.path[1]

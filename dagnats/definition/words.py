@@ -30,7 +30,7 @@ STEP_WORDS = _by_word({
     "did you mean `needs`?": "depends depends_on dependencies deps requires require after run_after upstream previous",
     "did you mean `run`?": "script scripts sh bash commands cmd cmds exec execute code shell_command",
     "did you mean `env`?": "environment variables vars",
-    "did you mean `if`?": "when condition only except rules unless",
+    "did you mean `if`? For example `if: failure()`, or `if: params.deploy`": "when condition only except rules unless",
     "did you mean `working_dir`?": "working_directory cwd workdir dir directory",
     "did you mean `allow_failure: true`?": "continue_on_error continue_on ignore_error ignore_errors allow_fail optional",
     "did you mean `retry`?": "retries attempts max_attempts retry_policy",
@@ -77,6 +77,7 @@ FOREIGN: dict[str, dict[str, str]] = {
         "did you mean `max_parallel`?": "parallelism parallel max_active_steps",
         "did you mean `name`?": "title",
         "did you mean `include`?": "includes import imports extends",
+        "write a step of `finally` with `if: failure()`, or `on_failure` in a step": "on_failure on_error",
         "did you mean `timeout`, with its unit: `10m`?": "timeout_minutes",
         "who starts a pipeline decides when; remove the line": "on trigger triggers schedule",
         "the format has no version; remove the line": "version",
@@ -110,7 +111,7 @@ FOREIGN: dict[str, dict[str, str]] = {
     "included file": _by_word({
         INCLUDED: "name description dotenv secrets services defaults max_parallel timeout fail_fast finally outputs",
     }),
-    "foreach": _by_word({"did you mean `items`?": "in list var of", "did you mean `as`?": "item name"}),
+    "foreach": _by_word({"did you mean `items`?": "in list of", "did you mean `as`?": "item name var loop_var"}),
     "dotenv file": _by_word({"did you mean `path`?": "file name", "did you mean `optional`?": "required missing_ok"}),
     "allow_failure": _by_word({"did you mean `exit_codes`?": "codes code exit_code on_exit_codes on"}),
     "need": _by_word({"did you mean `step`?": "id job name task", "did you mean `optional`?": "required"}),
@@ -143,6 +144,9 @@ def explain_key(key: str, title: str, allowed: list[str], problems: Problems) ->
 
 def explain_source(source: str, problems: Problems) -> str:
     """What the source of a secret was meant to be: another scheme, or the name of a variable."""
+    mentioned = re.search(r"\{\{-? *(?:secrets|env)\.(\w+)", source[:MAX_SOURCE])
+    if mentioned:
+        return f"write `env://{mentioned[1]}`"
     scheme, colon, rest = source[:MAX_SOURCE].partition(":")
     if not colon:
         if re.fullmatch(r"[A-Z_][A-Z0-9_]{0,99}", source):

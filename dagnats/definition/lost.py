@@ -1,0 +1,49 @@
+"""Scripts that use a secret as a variable which no step has unless it is given: what `env://` names is dropped from the environment of all."""
+
+import re
+from collections.abc import Mapping
+
+from dagnats.core.pipeline import Pipeline
+from dagnats.core.shells import language
+from dagnats.definition.problems import Problems, quoted
+from dagnats.definition.tree import Node
+
+MAX_SECRETS = 200
+MAX_TEXT = 64 * 1024
+
+
+def note_lost_secrets(plan: Pipeline, nodes: Mapping[str, Node], problems: Problems) -> None:
+    """Note scripts that can only fail, `nodes` being the steps. Where a file of `dotenv` may define the name, nobody knows."""
+    if not plan.secrets or plan.dotenv or len(plan.secrets) > MAX_SECRETS:
+        return
+    known = {
+        source.removeprefix("env://"): name for name, source in plan.secrets.items() if source.startswith("env://")
+    }
+    known |= {name: name for name in plan.secrets}
+    used = re.compile(r"(?<!\\)\$\{?(" + "|".join(map(re.escape, known)) + r")\b(?!\}?:?[-+=?])")
+    seen: dict[tuple[str, frozenset[str]], str | None] = {}
+    for step in (*plan.steps, *plan.finally_steps):
+        script = step.run
+        node = nodes.get(step.id)
+        if script is None or node is None or len(script) > MAX_TEXT or language(step.shell) not in ("bash", "sh"):
+            continue
+        given = frozenset((*plan.env, *step.env))
+        if (script, given) not in seen:
+            seen[script, given] = _lost(script, used, given)
+        name = seen[script, given]
+        if name is not None:
+            secret = known[name]
+            message = f"{quoted(f'${name}')} is a secret, and in the environment of no step that is not given it"
+            hint = f'write `env: {{{name}: "{{{{ secrets.{secret} }}}}"}}` in the step'
+            problems.add(node.get("run") or node, message, hint)
+
+
+def _lost(script: str, used: re.Pattern[str], given: frozenset[str]) -> str | None:
+    """The first variable that the script uses and nobody sets, as far as one can see."""
+    for found in used.finditer(script):
+        name = found[1]
+        is_quoted = script.count("'", 0, found.start()) % 2 == 1
+        is_set = re.search(rf"\b{name}=|\b(?:read|for|export|declare|local)\b[^\n]*\b{name}\b", script)
+        if name not in given and not is_quoted and not is_set:
+            return name
+    return None
