@@ -4,12 +4,12 @@ import re
 from collections.abc import Mapping
 
 from dagnats.core.pipeline import Pipeline
-from dagnats.core.shells import language
 from dagnats.definition.problems import Problems, quoted
 from dagnats.definition.tree import Node
 
 MAX_SECRETS = 200
 MAX_TEXT = 64 * 1024
+UNCLEAR = r"'|<<|\beval\b|\bsource\b|set \+|(?:^|[\s;&|])\.\s"
 
 
 def note_lost_secrets(plan: Pipeline, nodes: Mapping[str, Node], problems: Problems) -> None:
@@ -25,7 +25,8 @@ def note_lost_secrets(plan: Pipeline, nodes: Mapping[str, Node], problems: Probl
     for step in (*plan.steps, *plan.finally_steps):
         script = step.run
         node = nodes.get(step.id)
-        if script is None or node is None or len(script) > MAX_TEXT or language(step.shell) not in ("bash", "sh"):
+        # where the author says how a shell is called, an unset variable may be none of its business
+        if script is None or node is None or len(script) > MAX_TEXT or step.shell not in ("bash", "sh"):
             continue
         given = frozenset((*plan.env, *step.env))
         if (script, given) not in seen:
@@ -39,11 +40,12 @@ def note_lost_secrets(plan: Pipeline, nodes: Mapping[str, Node], problems: Probl
 
 
 def _lost(script: str, used: re.Pattern[str], given: frozenset[str]) -> str | None:
-    """The first variable that the script uses and nobody sets, as far as one can see."""
+    """The first variable that the script uses and nobody sets. Where quotes, or what other files define, leave a doubt, nothing is said."""
+    if re.search(UNCLEAR, script):
+        return None
     for found in used.finditer(script):
         name = found[1]
-        is_quoted = script.count("'", 0, found.start()) % 2 == 1
-        is_set = re.search(rf"\b{name}=|\b(?:read|for|export|declare|local)\b[^\n]*\b{name}\b", script)
-        if name not in given and not is_quoted and not is_set:
+        is_mentioned = re.search(rf"(?<![\w${{]){name}\b|\${{{name}:?=", script)  # set, read, exported or the like
+        if name not in given and not is_mentioned:
             return name
     return None
