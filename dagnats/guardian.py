@@ -4,7 +4,7 @@ The runner starts it first, in a session of its own, and talks to it over a sock
 end, stops their whole trees, and adopts what they orphan. The end of the socket, for whatever reason, is the end of
 everything: also when the runner was killed, all that it started is killed, and then the guardian ends too.
 
-`exited` comes the moment the main process ends. If `clean`, nothing is left of it, and if `alone`, nothing lives that could be: no orphan of anybody's; else `finished` follows once nothing is,
+`exited` comes the moment the main process ends. If `clean`, nothing is left of it; else `finished` follows once nothing is,
 after `finish` was asked for or FINISH_AFTER_S. What belongs to a process: its session, its descendants, and orphans that
 carry its mark in their environment. An orphan that nobody can claim (own session, cleared environment) lives until the end
 of the guardian. Where there is no /proc (macOS), what belongs to a process is its process group.
@@ -80,7 +80,6 @@ class Keeper:
         # processes of which was not said yet that they started: pid, and when it will be
         self._news: dict[int, tuple[int, float]] = {}
         self._children = proctree.OwnChildren()
-        self._is_alone = False  # whether at the last look only main processes lived
         self._wake, writer = os.pipe()
         os.set_blocking(self._wake, False)
         os.set_blocking(writer, False)
@@ -237,7 +236,7 @@ class Keeper:
     def _exited(self, job: Job, code: int) -> None:
         clean = self._is_gone(job)
         self._news.pop(job.number, None)
-        self._send("exited", job.number, job.pid, code, clean, clean and self._is_alone)
+        self._send("exited", job.number, job.pid, code, clean)
         if clean:
             self._forget(job)
         elif job.deadline is None:
@@ -245,7 +244,6 @@ class Keeper:
 
     def _family(self, job: Job) -> set[int]:
         """All that lives of a job. Exact when the main process has ended: what is left has a child of ours at its top."""
-        self._is_alone = proctree.AVAILABLE
         if not proctree.AVAILABLE:
             return {job.pid} if not job.ended or _kill(os.killpg, job.pid, 0) else set()
         roots = [] if job.ended else [job.pid]
@@ -253,7 +251,6 @@ class Keeper:
             main = self._mains.get(pid)
             if main is not None and not main.ended:
                 continue
-            self._is_alone = False
             owner = self._orphans.owner(pid)
             if owner == job.number:
                 roots.append(pid)
@@ -294,7 +291,7 @@ class Keeper:
             self._conclude(job)
         elif job.give_up_at is not None and now >= job.give_up_at:
             if not job.ended:
-                self._send("exited", job.number, job.pid, None, False, False)
+                self._send("exited", job.number, job.pid, None, False)
             self._conclude(job)
         else:
             if job.ended:

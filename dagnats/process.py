@@ -135,7 +135,6 @@ class Process:
         self.cwd = cwd
         self.pid: int | None = None
         self.ended_at: float | None = None  # on the monotonic clock
-        self.left_nobody = False  # at its end only main processes of others lived, so that nothing of it can
         self.number = number
         self._guardian = guardian
         self._started: _Once[int] = _Once(guardian)
@@ -177,10 +176,9 @@ class Process:
         self.pid = pid
         self._started.set(pid)
 
-    def on_exited(self, pid: int, code: int | None, clean: bool, alone: bool) -> None:
-        """Take the guardian's word that the main process ended, whether anything is left of it, and whether anything could be."""
+    def on_exited(self, pid: int, code: int | None, clean: bool) -> None:
+        """Take the guardian's word that the main process ended, and whether anything is left of it."""
         self.on_started(pid)
-        self.left_nobody = alone
         self.ended_at = time.monotonic()
         self._exit.set(Exit() if code is None else Exit(code=code) if code >= 0 else Exit(signal=-code))
         if clean:
@@ -320,7 +318,7 @@ class Guardian:
                 process.on_started(*facts)
             elif kind == "exited":
                 process.on_exited(*facts)
-                if facts[2]:  # clean
+                if facts[-1]:
                     del self._processes[number]
             elif kind == "finished":
                 process.on_finished(*facts)

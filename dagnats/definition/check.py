@@ -298,12 +298,12 @@ def _type_hint(node: Node, key: str, types: list[str]) -> str:
 
 
 def _list_hint(node: Node, key: str) -> str:
-    if node.text and KINDS[type(node.value)] in ("integer", "number"):
-        return f"write `[{printable(node.text[:40])}]`"
     if key == "command":
         return "write a list of words, or `run` for a script"
     if key == "run":
         return f'put it in quotes: `"{printable(node.text[:40])}"`' if node.text else ""
+    if node.text and KINDS[type(node.value)] in ("integer", "number") and key != "needs":
+        return f"write `[{printable(node.text[:40])}]`"
     if key == "secrets" and node.value == "inherit":
         return "write the names of those that are needed, each a variable of the environment: `[TOKEN]`"
     return f"write `[{printable(node.value[:60])}]`" if isinstance(node.value, str) else ""

@@ -72,9 +72,8 @@ def compile_pipeline(
         uses_git=names.uses_git,
         dotenv=values.env_files(root.get("dotenv"), problems),
     )
-    if plan.secrets and not problems.errors:
-        note_lost_secrets(plan, {one.id: one.node for one in (*main, *last)}, problems)
     if strict is not None and not problems.errors:
+        note_lost_secrets(plan, {one.id: one.node for one in (*main, *last)}, problems)
         strict.graph(main)
     if pipeline_steps.places and not problems.errors:
         pipelines().weigh(plan, pipeline_steps.places, problems)

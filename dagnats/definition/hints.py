@@ -8,7 +8,7 @@ from dagnats.definition.tree import Node
 SHELL_WORDS = r"[A-Za-z][\w.-]*(?: [\w./+-]+)+"
 PROGRAMS = frozenset(["zsh", "fish", "ksh", "dash", "nu", "node", "deno", "bun", "perl", "ruby", "python3"])
 MAX_LOOKED_AT = 200  # an alias can bring a text of 1 MiB to each step
-SPACED = r"(?:[0-9.]+ ?(?:ms|s|m|h) +)+[0-9.]+ ?(?:ms|s|m|h)"
+SPACED = r"(?=.* )(?:[0-9]+(?:\.[0-9]+)? ?h ?)?(?:[0-9]+(?:\.[0-9]+)? ?m(?!s) ?)?(?:[0-9]+(?:\.[0-9]+)? ?s)?"
 TIME = r"([0-9]+(?:\.[0-9]+)?) ?([a-z]+)"
 UNITS = {
     "ms": ("ms", "msec", "msecs", "millisecond", "milliseconds"),
@@ -65,9 +65,10 @@ def called_hint(node: Node, key: str) -> str:
     """What a step that runs, or was meant to run, another pipeline says of it here."""
     called = node.get("uses") or node.get("pipeline")
     path = called.value if called is not None and isinstance(called.value, str) else ""
-    if key == "uses" and path.startswith("./") and path.endswith((".yml", ".yaml", ".json")):
+    is_file = path.endswith((".yml", ".yaml", ".json"))
+    if key == "uses" and path.startswith("./") and is_file and not {"run", "command"} & set(node.fields()):
         return f"write `pipeline: {printable(path[:60])}`"
-    if not path or (called is node.get("uses") and not path.startswith("./")):
+    if not path or (called is node.get("uses") and (not path.startswith("./") or not is_file)):
         return ""
     if key in ("with", "inputs", "vars", "variables", "environment", "args"):
         return "give the pipeline what it needs as `params`"

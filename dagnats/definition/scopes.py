@@ -140,7 +140,7 @@ class Names(Struct):
                 return self._never("status", text, sorted(TERMINAL))
             case ("run", "outcome"):
                 return self._never("outcome", text, sorted(Outcome))
-            case ("git", "branch" | "tag") if text.startswith("refs/"):
+            case ("git", "branch" | "tag") if text.startswith(("refs/heads/", "refs/tags/")) and text.split("/", 2)[2]:
                 name = quoted(f"git.{path[1]}")
                 return Finding(
                     f"{name} is a bare name, and never {quoted(text)}", f"write `'{text.split('/', 2)[-1]}'`"

@@ -144,7 +144,7 @@ def explain_key(key: str, title: str, allowed: list[str], problems: Problems) ->
 
 def explain_source(source: str, problems: Problems) -> str:
     """What the source of a secret was meant to be: another scheme, or the name of a variable."""
-    mentioned = re.search(r"\{\{-? *(?:secrets|env)\.(\w+)", source[:MAX_SOURCE])
+    mentioned = re.fullmatch(r"\{\{-? *(?:secrets|env)(?:\.|\[['\"])(\w+)(?:['\"]\])? *-?\}\}", source[:MAX_SOURCE])
     if mentioned:
         return f"write `env://{mentioned[1]}`"
     scheme, colon, rest = source[:MAX_SOURCE].partition(":")

@@ -173,7 +173,10 @@ class Check:
             path, text = (other, one) if isinstance(one, nodes.Const) else (one, other)
             if isinstance(text, nodes.Const) and isinstance(path, nodes.Getattr | nodes.Getitem):
                 self._beside = text.value if isinstance(text.value, str) else None
-        self._children(node)
+        self.expression(node.expr)
+        self.expression(node.ops[0].expr)
+        # a chain ends at the first part that is false
+        self._unsure(self.expression, *(operand.expr for operand in node.ops[1:]))
 
     def _children(self, node: nodes.Node) -> None:
         for child in node.iter_child_nodes():

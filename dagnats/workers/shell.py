@@ -4,6 +4,7 @@ import asyncio
 import errno
 import os
 import shutil
+import stat
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,8 +17,7 @@ from dagnats.core.text import token
 from dagnats.pipes import Stream, drain
 from dagnats.process import DEFAULT_LADDER, KILL_LADDER, Exit, Guardian, GuardianDied, Process, SpawnError
 from dagnats.workers.action import Ended, Failure, Sink, Stop
-from dagnats.workers.outputfiles import OutputFile, OutputFiles, created, remove
-from dagnats.workers.outputs import OutputError, parse_outputs
+from dagnats.workers.outputs import OUTPUTS_MAX_BYTES, OutputError, parse_outputs
 
 _Declared = Mapping[str, Mapping[str, Any]]
 
@@ -25,6 +25,7 @@ _PWSH_HEAD = "$ErrorActionPreference = 'Stop'\n"
 _PWSH_TAIL = "\nif (Test-Path -LiteralPath variable:LASTEXITCODE) { exit $LASTEXITCODE }\n"
 # What no step has done with the directory: a failure of the engine's surroundings.
 _OF_THE_MACHINE = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS, errno.EMFILE, errno.ENFILE)
+_NOT_REGULAR = "$DAGNATS_OUTPUT is no regular file any more"
 _SUFFIX = {"python": ".py", "pwsh": ".ps1"}
 
 
@@ -44,30 +45,21 @@ def shell_argv(shell: str | Sequence[str], *, has_bash: bool) -> list[str]:
 
 
 class _Files:
-    """The files of one attempt: its script, 0600, and what it writes for the engine; in a 0700 directory.
+    """The files of one attempt: its script and what it writes for the engine. 0600, in a 0700 directory, gone with the attempt.
 
     Measured: a Path, an object for a file or an exception costs a short step as much as the calls themselves.
     """
 
-    def __init__(self, directory: Path, outputs: OutputFiles, task: Task) -> None:
-        self._outputs = outputs
-        self._output: OutputFile | None = None
-        self.script: str | None = None
-        if task.script is not None:
-            name = f"{directory}/{token(task.step)}.{task.attempt}"
-            self.script = name + _SUFFIX.get(language(task.shell), ".sh")
-        self.known_to_nobody = False  # whether all that could use them has ended
-
-    @property
-    def output(self) -> str:
-        """The path of the file for outputs."""
-        return self._output.path if self._output is not None else ""
+    def __init__(self, directory: Path, task: Task) -> None:
+        name = f"{directory}/{token(task.step)}.{task.attempt}"
+        self.output = f"{name}.outputs"
+        self.script = name + _SUFFIX.get(language(task.shell), ".sh") if task.script is not None else None
 
     def write(self, task: Task) -> None:
-        """Make the script, and have an empty file for outputs, which the step may look at before it writes. Raises SpawnError."""
-        path = ""
+        """Make the script, and an empty file for outputs, which the step may look at before it writes. Raises SpawnError."""
+        path = self.output
         try:
-            self._output = self._outputs.take()
+            os.close(_created(path))
             if self.script is not None and task.script is not None:
                 path = self.script
                 text = _PWSH_HEAD + task.script + _PWSH_TAIL if task.shell == "pwsh" else task.script
@@ -75,29 +67,60 @@ class _Files:
         except OSError as error:
             if error.errno in _OF_THE_MACHINE:
                 raise
-            text = f"a file of the step can not be written: {error.filename or path}: {error.strerror}"
+            text = f"a file of the step can not be written: {path}: {error.strerror}"
             raise SpawnError(text, errno.EIO) from error
 
     def read_outputs(self) -> bytes:
-        """Give what the step wrote. Raises OutputError."""
-        return self._output.read() if self._output is not None else b""
+        """Give what the step wrote; at most one byte more than it may. A file that it removed is an empty one."""
+        try:
+            descriptor = os.open(self.output, os.O_RDONLY | os.O_NONBLOCK)  # a pipe put in its place is not waited for
+            try:
+                return _content(descriptor)
+            finally:
+                os.close(descriptor)
+        except FileNotFoundError:
+            return b""
+        except OSError as error:
+            if error.errno in (errno.ELOOP, errno.ENXIO):  # a circle of links, a socket
+                raise OutputError(_NOT_REGULAR) from error
+            raise OutputError(f"$DAGNATS_OUTPUT can not be read: {error.strerror}") from error
 
     def remove(self) -> None:
-        """Leave nothing of the attempt, whatever the step has made of it."""
-        if self._output is not None:
-            self._outputs.give_back(self._output, is_known_to_nobody=self.known_to_nobody)
-        if self.script is not None:
-            remove(self.script)
+        """Remove them, whatever the step has made of them."""
+        for path in (self.output, self.script):
+            try:
+                if path is not None:
+                    os.unlink(path)  # noqa: PTH108
+            except OSError:
+                shutil.rmtree(path or "", ignore_errors=True)  # gone already, or a directory in its place
+
+
+def _created(path: str) -> int:
+    """Open a file that is new and empty; what lies in its place is another attempt's that was given up."""
+    return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_NONBLOCK, 0o600)
 
 
 def _write(path: str, data: bytes) -> None:
-    descriptor = created(path)
+    descriptor = _created(path)
     try:
         left = memoryview(data)
         while left:
             left = left[os.write(descriptor, left) :]
     finally:
         os.close(descriptor)
+
+
+def _content(descriptor: int) -> bytes:
+    facts = os.fstat(descriptor)
+    if not stat.S_ISREG(facts.st_mode):
+        raise OutputError(_NOT_REGULAR)
+    data = b""
+    while facts.st_size and len(data) <= OUTPUTS_MAX_BYTES:
+        chunk = os.read(descriptor, OUTPUTS_MAX_BYTES + 1 - len(data))
+        if not chunk:
+            break
+        data += chunk
+    return data
 
 
 class _Watchdog:
@@ -147,13 +170,12 @@ class ShellAction:
     ) -> None:
         self._guardian = guardian
         self._directory = directory
-        self._outputs = OutputFiles(directory)
         self._dotenv = dotenv or {}
         self._has_bash = shutil.which("bash") is not None
 
     async def run(self, task: Task, sink: Sink, stop: Stop) -> Ended:
         """Carry out one attempt."""
-        files = _Files(self._directory, self._outputs, task)
+        files = _Files(self._directory, task)
         try:
             files.write(task)
             return await self._run(task, files, sink, stop)
@@ -183,7 +205,6 @@ class ShellAction:
             watchdog.close()
         held = await drain(process, streams)
         left = await process.finish()
-        files.known_to_nobody = process.left_nobody
         note = "a background process still held the output; it was stopped" if held and left else ""
         return self._ended(
             task, exit_, watchdog, note, lambda declared: parse_outputs(files.read_outputs(), declared, sink.hide)

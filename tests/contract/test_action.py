@@ -303,29 +303,17 @@ mv "$DAGNATS_OUTPUT.new" "$DAGNATS_OUTPUT"
     stage(work)
 
 
-def test_a_script_that_can_not_be_written_fails_the_step(stage):
+@pytest.mark.parametrize("place", ["outputs", "sh"])
+def test_files_that_can_not_be_written_fail_the_step(stage, place):
     async def work(stage):
-        attempt = stage.begin(stage.task('echo "$0"'))
+        attempt = stage.begin(stage.task('echo "${DAGNATS_OUTPUT%outputs}"'))
         assert await attempt.ended() == Ended()
-        path = attempt.sink.out.decode().strip()
+        path = attempt.sink.out.decode().strip() + place
         await stage.ended(f"mkdir {path}")
         failure = (await stage.begin(attempt.task).ended()).failure
         assert failure == Failure(
             Reason.SPAWN, f"a file of the step can not be written: {path}: {os.strerror(errno.EISDIR)}", 126
         )
-
-    stage(work)
-
-
-@pytest.mark.parametrize("put", ["mkdir", "ln -s /dev/null", "mkfifo"])
-def test_what_a_step_puts_where_the_next_file_of_outputs_will_be_is_no_obstacle(stage, put):
-    async def work(stage):
-        place = '"${DAGNATS_OUTPUT%/*}/2.outputs"'
-        await stage.ended(f'{put} {place}; echo a=b >> "$DAGNATS_OUTPUT"')
-        after = await stage.ended(
-            'test -f "$DAGNATS_OUTPUT"; test ! -s "$DAGNATS_OUTPUT"; echo c=d >> "$DAGNATS_OUTPUT"'
-        )
-        assert after == Ended(outputs={"c": "d"})
 
     stage(work)
 
@@ -423,28 +411,5 @@ def test_an_order_after_a_timeout_leaves_the_cause(stage):
         ended = await attempt.ended()
         assert ended.failure is not None
         assert ended.failure.reason is Reason.TIMEOUT
-
-    stage(work)
-
-
-PATH_OF_OUTPUTS = 'echo "$DAGNATS_OUTPUT"'
-
-
-def test_a_file_of_outputs_is_of_one_attempt_at_a_time(stage):
-    """It may serve another one, but only when nothing lives that could still write there: here something does, which nobody can claim."""
-
-    async def work(stage):
-        lives = "env -i setsid $LONG > /dev/null 2>&1 &"
-        attempts = [stage.begin(stage.task(script)) for script in (PATH_OF_OUTPUTS, PATH_OF_OUTPUTS)]
-        ends = [await attempt.ended() for attempt in attempts]
-        assert ends == [Ended(), Ended()]
-        assert len({attempt.sink.out for attempt in attempts}) == 2
-        written = stage.begin(stage.task(f'{PATH_OF_OUTPUTS}; echo a=b >> "$DAGNATS_OUTPUT"'))
-        assert (await written.ended()).outputs == {"a": "b"}
-        after = stage.begin(stage.task(f"{PATH_OF_OUTPUTS}; ({lives})"))
-        await after.ended()
-        last = stage.begin(stage.task(PATH_OF_OUTPUTS))
-        assert (await last.ended()).outputs == {}
-        assert last.sink.out not in (written.sink.out, after.sink.out)
 
     stage(work)

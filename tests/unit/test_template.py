@@ -368,3 +368,8 @@ def test_what_is_needed_whatever_the_values_are(text: str, needed: str) -> None:
     assert [
         reference.path[1] for reference in check(text) if reference.sure and reference.path[0] == "env"
     ] == needed.split()
+
+
+def test_only_the_first_part_of_a_chain_is_sure_to_be_evaluated():
+    found = {reference.path: reference.sure for reference in check("params.a == params.b == env.C", expression=True)}
+    assert found == {("params", "a"): True, ("params", "b"): True, ("env", "C"): False}
