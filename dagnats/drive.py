@@ -56,7 +56,7 @@ class _Drive:
         self._link = Link()
         self._feed: Feed | None = None
         self._engine: Engine | None = None
-        self._notes: list[str] = []
+        self._notes: list[str] = list(prepared.notes)
         self._interrupts: list[signal.Signals] = []
         self._watchers: list[asyncio.Task[None]] = []
         self._worker: Worker | None = None

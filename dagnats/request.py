@@ -50,6 +50,7 @@ class Prepared(Struct, frozen=True):
     guardian: Guardian
     server: Server
     vault: "Vault | None" = None  # None if the plan has no secrets
+    notes: Sequence[str] = ()  # to be said when the run begins
     dotenv: Mapping[str, Mapping[str, str]] = field(
         default_factory=dict
     )  # variables by the file of each pipeline, "" for the run's

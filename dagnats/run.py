@@ -15,7 +15,7 @@ from dagnats.definition.params import resolve
 from dagnats.definition.problems import Problems, quoted
 from dagnats.definition.project import project_root
 from dagnats.definition.select import inside, select
-from dagnats.definition.unset import refuse_unset
+from dagnats.definition.unset import foreign_outputs, refuse_unset
 from dagnats.definition.words import suggest
 from dagnats.errors import EngineError, UsageError
 from dagnats.process import Guardian
@@ -50,7 +50,10 @@ def run(request: Request) -> int:
         server = _started_server(guardian, directory.path)
         from dagnats.drive import drive  # noqa: PLC0415 - measured: 120 ms, hidden behind the start of the server
 
-        state = drive(Prepared(request, plan, params, workspace, directory, guardian, server, vault, dotenv))
+        notes = foreign_outputs(plan, os.environ)
+        state = drive(
+            Prepared(request, plan, params, workspace, directory, guardian, server, vault, notes=notes, dotenv=dotenv)
+        )
     except UsageError:
         directory.refuse()
         raise

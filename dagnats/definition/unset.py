@@ -7,6 +7,8 @@ from dagnats.core.text import has_template, texts_in
 from dagnats.definition.problems import printable, quoted
 from dagnats.errors import UsageError
 
+MAX_NOTES = 5
+
 
 def refuse_unset(plan: Pipeline, environ: Collection[str]) -> None:
     """Refuse a plan that can not come to a good end, because a template in it needs a variable that is not set.
@@ -18,6 +20,18 @@ def refuse_unset(plan: Pipeline, environ: Collection[str]) -> None:
     problems = [problem for one in _surely_run(plan) for problem in _problems(one, environ)]
     if problems:
         raise UsageError("\n".join(problems))
+
+
+def foreign_outputs(plan: Pipeline, environ: Collection[str]) -> list[str]:
+    """Words to who watches the run about steps that write outputs in the way of another system, which is not there."""
+    found = []
+    for one in (plan, *plan.pipelines.values()):
+        for step in (*one.steps, *one.finally_steps):
+            script = step.run or ""
+            if ("GITHUB_OUTPUT" in script and "GITHUB_OUTPUT" not in environ) or "::set-output" in script:
+                place = f"{printable(one.file)}: step {quoted(step.id)} (line {step.line})"
+                found.append(f'{place} writes outputs for another system; here: echo "name=value" >> "$DAGNATS_OUTPUT"')
+    return found[:MAX_NOTES]
 
 
 def _surely_run(plan: Pipeline) -> list[Pipeline]:
