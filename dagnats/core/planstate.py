@@ -9,8 +9,6 @@ from dagnats.core.events import CancelRequested, Outcome
 from dagnats.core.graph import graph_of
 from dagnats.core.pipeline import JSON, Pipeline, Step
 
-NOTHING: Mapping[str, JSON] = {}
-
 
 class PlanState:
     """What the events so far say of one plan.

@@ -111,7 +111,9 @@ class Pipelines:
         if not is_inside(real, self._root):
             problems.add(place, f"{quoted(file)} is outside of this project", f"a step runs what {INSIDE}")
         elif (way := circle(self._chain, real, self._root)) is not None:
-            problems.add(place, f"pipelines run each other: {way}", "a pipeline may not come to run itself")
+            problems.add(
+                place, f"pipelines run each other: {way}", "a pipeline may not run itself, directly or through others"
+            )
         elif len(self._chain) > MAX_LEVELS:
             problems.add(place, f"pipelines run each other more than {MAX_LEVELS} levels deep")
         elif real not in self._known and len(self._known) >= MAX_FILES:

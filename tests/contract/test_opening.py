@@ -102,9 +102,7 @@ def test_an_order_that_comes_first(tmp_path):
 
 def test_a_timeout_ends_it_and_nothing_is_left(tmp_path):
     async def work(action):
-        running = asyncio.ensure_future(action.run(replace(endless(tmp_path), timeout_s=0.3), Sink(), Stop()))
-        await ready(tmp_path)
-        ended = await running
+        ended = await action.run(replace(endless(tmp_path), timeout_s=0.3), Sink(), Stop())
         assert ended == Ended(Failure(Reason.TIMEOUT, "ran longer than its timeout of 0.3s"))
         assert processes_of(WORD) == {}
 

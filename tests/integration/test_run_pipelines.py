@@ -2,9 +2,22 @@
 
 import os
 import signal
+from pathlib import Path
 
 import pytest
-from running_dagnats import EVENTS, Running, check_journal, dagnats, processes_of, servers_of, statuses, write_pipeline
+from running_dagnats import (
+    EVENTS,
+    Running,
+    check_journal,
+    dagnats,
+    processes_of,
+    read_events,
+    servers_of,
+    statuses,
+    write_pipeline,
+)
+
+from dagnats.core.events import StepScheduled, StepSucceeded
 
 CANCELLED_WITHIN_S = 7.0
 OUTER = """
@@ -74,35 +87,31 @@ def test_a_second_signal_reaches_what_cleans_up(project):
     assert processes_of(project) == {}
 
 
-def test_it_survives_its_server(project):
-    with Running(project) as run:
-        run.wait_for("waits here")
-        (pid,) = servers_of(project)
-        os.kill(pid, signal.SIGKILL)
-        run.wait_for("started again on its store")
-        (project / "go").touch()
-        result = run.end()
+def end_after_a_kill_of_the_server(run: Running, project: Path) -> None:
+    """Kill the server, let the run go on, and see that it ends as if nothing had been."""
+    (pid,) = servers_of(project)
+    os.kill(pid, signal.SIGKILL)
+    run.wait_for("started again on its store")
+    (project / "go").touch()
+    result = run.end()
     assert result.code == 0, result.text
     assert "the word is kept" in result.text
     assert set(statuses(check_journal(project)).values()) == {"succeeded"}
 
 
+def test_it_survives_its_server(project):
+    with Running(project) as run:
+        run.wait_for("waits here")
+        end_after_a_kill_of_the_server(run, project)
+
+
 def test_it_survives_its_server_while_it_is_opened(project):
-    inner = INNER.replace(
-        "steps:", 'vars: {slow: {sh: "echo opens >&2; : > opening; until test -e go; do sleep 0.02; done"}}\nsteps:'
-    )
+    inner = INNER.replace("steps:", 'vars: {slow: {sh: ": > opening; until test -e go; do sleep 0.02; done"}}\nsteps:')
     (project / "inner.yaml").write_text(inner)
     os.mkfifo(project / "opening")
     with Running(project) as run:
         (project / "opening").read_bytes()
-        (pid,) = servers_of(project)
-        os.kill(pid, signal.SIGKILL)
-        run.wait_for("started again on its store")
-        (project / "go").touch()
-        result = run.end()
-    assert result.code == 0, result.text
-    assert "the word is kept" in result.text
-    assert set(statuses(check_journal(project)).values()) == {"succeeded"}
+        end_after_a_kill_of_the_server(run, project)
 
 
 def test_a_cancellation_finds_a_pipeline_that_is_opened(project):
@@ -128,14 +137,23 @@ def test_time_is_up_for_what_takes_care_of_a_failure_too(tmp_path):
     assert "✗ x  ran longer than its timeout of 1s" in result.text
 
 
-def test_max_parallel_of_the_pipeline_bounds_its_steps(tmp_path):
+@pytest.mark.parametrize("flags", [[], ["-j", "4"]])
+def test_max_parallel_of_the_pipeline_bounds_its_steps(tmp_path, flags):
     write_pipeline(tmp_path, "name: outer\nmax_parallel: 4\nsteps:\n  - id: x\n    pipeline: inner.yaml\n")
-    alone = "mkdir alone; sleep 0.05; rmdir alone"
-    steps = "".join(f"  - needs: []\n    run: {alone}\n" for _ in range(4))
+    steps = '  - {needs: [], run: "true"}\n' * 4
     (tmp_path / "inner.yaml").write_text(f"name: inner\nmax_parallel: 1\nsteps:\n{steps}")
-    for flags in ([], ["-j", "4"]):
-        result = dagnats(["run", "pipeline.yaml", *flags], tmp_path)
-        assert result.code == 0, result.text
+    result = dagnats(["run", "pipeline.yaml", "--events", EVENTS, *flags], tmp_path)
+    assert result.code == 0, result.text
+    under_way: set[str] = set()
+    ended = 0
+    for event in read_events(tmp_path / EVENTS):
+        if isinstance(event, StepScheduled) and event.step != "x":
+            under_way.add(event.step)
+            assert len(under_way) == 1
+        if isinstance(event, StepSucceeded) and event.step != "x":
+            under_way.remove(event.step)
+            ended += 1
+    assert ended == 4
 
 
 def test_who_waits_for_a_mutex_does_not_hold_up_the_end(tmp_path):
