@@ -20,9 +20,10 @@ from dagnats.dispatch import Dispatch, pipeline_context
 from dagnats.engine import Engine
 from dagnats.errors import DiskFullError, EngineError, InterruptedEarlyError, UsageError
 from dagnats.report.console import Console
+from dagnats.report.eventsfile import EventsFile, open_events
 from dagnats.report.feed import Feed, Reporter
 from dagnats.report.jsonlines import JsonLines, event_json
-from dagnats.report.plain import EventsFile, Prefixed, open_events
+from dagnats.report.prefixed import Prefixed
 from dagnats.report.style import Style, wants_color
 from dagnats.repository import read_git
 from dagnats.request import Prepared

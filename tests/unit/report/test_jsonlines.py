@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from dagnats.core import events
 from dagnats.core.events import AnyEvent, Reason
+from dagnats.report.console import Console
 from dagnats.report.jsonlines import JsonLines
-from dagnats.report.plain import Console
 
 ENDS: list[AnyEvent] = [
     events.StepSucceeded(seq=1, at=1.0, step="a", attempt=1),

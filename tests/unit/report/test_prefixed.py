@@ -13,7 +13,11 @@ from dagnats.core import events
 from dagnats.core.events import AnyEvent, Reason
 from dagnats.core.pipeline import Pipeline, Retry, Step
 from dagnats.core.state import Status
-from dagnats.report.plain import LINE_MAX_BYTES, TAIL_MAX_BYTES, Console, EventsFile, Prefixed, Tails
+from dagnats.report.console import Console
+from dagnats.report.eventsfile import EventsFile
+from dagnats.report.lines import LINE_MAX_BYTES
+from dagnats.report.prefixed import Prefixed
+from dagnats.report.projection import TAIL_MAX_BYTES, Tails
 from dagnats.report.style import Style
 
 STEPS = (Step(id="a", retry=Retry(max_attempts=2)), Step(id="long-name"))

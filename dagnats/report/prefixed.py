@@ -1,0 +1,112 @@
+"""`--output prefixed`: every line at once, with the name of its step; and the recap at the end, which other modes share.
+
+Output goes to stdout, what the program says itself to stderr.
+"""
+
+from collections.abc import Mapping, Sequence
+
+from dagnats.core.events import AnyEvent, RunStarted, StepFailed
+from dagnats.core.pipeline import Pipeline
+from dagnats.core.state import TERMINAL
+from dagnats.report.console import Console
+from dagnats.report.lines import Lines
+from dagnats.report.projection import Projection, Tails
+from dagnats.report.style import Style
+from dagnats.report.view import event_line, group_line, note_lines, recap
+
+PREFIX_MAX_WIDTH = 24
+
+
+class Prefixed:
+    """The reporter of `--output prefixed`, and with `lines=False` and `quiet` the one of `none` and `-q`."""
+
+    def __init__(
+        self, console: Console, style: Style, again: Sequence[str], *, lines: bool, quiet: bool, verbose: bool
+    ) -> None:
+        self._console = console
+        self._style = style
+        self._again = again
+        self._lines = lines
+        self._quiet = quiet
+        self._verbose = verbose
+        self._projection = Projection()
+        self._tails = Tails()
+        self._whole = Lines()
+        self._prefixes: dict[str, bytes] = {}
+        self._width = 0
+
+    def events(self, events: Sequence[AnyEvent]) -> None:
+        """Show what is worth a line."""
+        for event in events:
+            state = self._projection.apply(event)
+            if isinstance(event, RunStarted):
+                self._begin(event)
+                continue
+            step = state.steps.get(getattr(event, "step", ""))
+            status = step.status if step is not None else None
+            if step is not None and (status in TERMINAL or isinstance(event, StepFailed)):
+                self._end_lines(step.step.id)
+            self._tails.event(event, status)
+            if self._quiet:
+                continue
+            line = event_line(state, event, self._style, verbose=self._verbose)
+            for said in (line, *note_lines(event), group_line(state, event, self._style)):
+                if said is not None:
+                    self._console.say(said)
+
+    def _begin(self, event: RunStarted) -> None:
+        steps = [step for step in (*event.plan.steps, *event.plan.finally_steps) if step.handles is None]
+        self._width = min(PREFIX_MAX_WIDTH, _longest(event.plan, event.plan.pipelines))
+        if not self._quiet:
+            title = f"{event.plan.name}: {len(steps)} step{'s' if len(steps) != 1 else ''}, run {event.run}"
+            self._console.say(self._style.paint(title, "1"))
+
+    def output(self, step: str, attempt: int, stream: str, chunk: bytes) -> None:
+        """Show whole lines; the rest of one waits for its end."""
+        self._tails.add(step, attempt, chunk)
+        if not self._lines:
+            return
+        whole = self._whole.feed(step, stream, chunk)
+        if whole is not None:
+            self._write(step, whole)
+
+    def _write(self, step: str, lines: bytes) -> None:
+        prefix = self._prefixes.get(step)
+        if prefix is None:
+            shown = self._style.prefix(f"{step:<{self._width}} | ", len(self._prefixes))
+            prefix = self._prefixes[step] = shown.encode()
+        self._console.out(prefix + lines.replace(b"\n", b"\n" + prefix) + b"\n")
+
+    def _end_lines(self, step: str) -> None:
+        for line in self._whole.end(step):
+            self._write(step, line)
+
+    def note(self, text: str) -> None:
+        """Show a word of the program's own."""
+        self._console.say(f"dagnats: {text}")
+
+    def hurry(self) -> None:
+        """Wait for no reader any more."""
+        self._console.hurry()
+
+    def flush(self) -> None:
+        """Write what is held."""
+        self._console.flush()
+
+    def close(self) -> None:
+        """Sum up."""
+        state = self._projection.state
+        if state is not None and state.finished is not None and (not self._quiet or state.outcome != "succeeded"):
+            for line in recap(state, self._tails.failed, self._again, self._style):
+                self._console.say(line)
+        self._console.close()
+
+
+def _longest(plan: Pipeline, pipelines: Mapping[str, Pipeline]) -> int:
+    """How many characters the longest id has, with those of the pipelines that steps run; beyond a bound it does not matter by how much."""
+    longest = 0
+    for step in (*plan.steps, *plan.finally_steps):
+        if step.handles is None and longest < PREFIX_MAX_WIDTH:
+            inner = 1 + _longest(pipelines[step.pipeline], pipelines) if step.pipeline is not None else 0
+            longest = max(longest, len(step.id) + inner)
+    return longest
