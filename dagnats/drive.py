@@ -6,7 +6,6 @@ import gc
 import os
 import shutil
 import signal
-import sys
 import time
 from collections.abc import Coroutine, Mapping
 from typing import Any
@@ -19,12 +18,10 @@ from dagnats.core.state import RunState
 from dagnats.dispatch import Dispatch, pipeline_context
 from dagnats.engine import Engine
 from dagnats.errors import DiskFullError, EngineError, InterruptedEarlyError, UsageError
-from dagnats.report.console import Console
-from dagnats.report.eventsfile import EventsFile, open_events
-from dagnats.report.feed import Feed, Reporter
-from dagnats.report.jsonlines import JsonLines, event_json
-from dagnats.report.prefixed import Prefixed
-from dagnats.report.style import Style, wants_color
+from dagnats.report.feed import Feed
+from dagnats.report.modes import Surroundings, Wanted, mode_of, reporters, style_of
+from dagnats.report.reporter import Reporter
+from dagnats.report.style import Style
 from dagnats.repository import read_git
 from dagnats.request import Prepared
 from dagnats.variables import Resolver, VariableError
@@ -161,26 +158,22 @@ class _Drive:
         return variables
 
     def _style(self) -> Style:
-        encoding = (sys.stderr.encoding or "ascii").lower() if sys.stderr is not None else "ascii"
-        watched = 1 if self._prepared.request.output == "prefixed" else 2
-        color = wants_color(self._prepared.request.color, os.environ, terminal=os.isatty(watched))
-        return Style(color=color, unicode=encoding.startswith("utf"))
+        request = self._prepared.request
+        return style_of(mode_of(request.output, os.environ), request.color, os.environ)
 
     def _reporters(self) -> list[Reporter]:
-        request = self._prepared.request
-        console = Console()
-        reporters: list[Reporter] = []
-        if request.output == "json":
-            reporters.append(JsonLines(console))
-        else:
-            lines = request.output == "prefixed"
-            quiet = request.quiet or request.output == "none"
-            reporters.append(
-                Prefixed(console, self._style(), request.again, lines=lines, quiet=quiet, verbose=request.verbose)
-            )
-        if request.events_file is not None:
-            reporters.append(EventsFile(open_events(request.events_file), event_json))
-        return reporters
+        request, vault = self._prepared.request, self._prepared.vault
+        wanted = Wanted(
+            output=request.output,
+            color=request.color,
+            again=request.again,
+            quiet=request.quiet,
+            verbose=request.verbose,
+            events_file=request.events_file,
+            annotates=request.github_annotations,
+        )
+        around = Surroundings(os.environ, vault.masked if vault is not None else ())
+        return reporters(wanted, self._style(), around)
 
     def _watch(self, watcher: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(watcher)

@@ -27,9 +27,10 @@ class Request(Struct, frozen=True):
     params: Mapping[str, str] = field(default_factory=dict)
     param_files: Mapping[str, JSON] = field(default_factory=dict)
     jobs: int | None = None
-    output: str = "prefixed"
+    output: str = "auto"
     color: str = "auto"
     events_file: str | None = None
+    github_annotations: bool = True
     exit_code_from: str | None = None
     selection: Selection = field(default_factory=Selection)
     secrets_file: str | None = None

@@ -35,11 +35,11 @@ def cli() -> None:
 )
 @click.option(
     "--output",
-    type=click.Choice(["prefixed", "json", "none"]),
-    default="prefixed",
+    type=click.Choice(["auto", "prefixed", "grouped", "failures", "github", "json", "none"]),
+    default="auto",
     envvar="DAGNATS_OUTPUT_MODE",
     show_default=True,
-    help="How to show the run.",
+    help="How to show the run; auto is github on GitHub Actions, else prefixed.",
 )
 @click.option(
     "--color",
@@ -55,6 +55,12 @@ def cli() -> None:
     metavar="FILE",
     envvar="DAGNATS_EVENTS",
     help="Write the events there, one JSON object a line.",
+)
+@click.option(
+    "--github-annotations/--no-github-annotations",
+    default=True,
+    envvar="DAGNATS_GITHUB_ANNOTATIONS",
+    help="Whether `--output github` annotates the steps that failed. [default: yes]",
 )
 @click.option(
     "--exit-code-from",

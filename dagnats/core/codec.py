@@ -55,7 +55,7 @@ _NAMES = {cls: (name, fields) for name, (cls, fields) in _EVENTS.items()}
 
 _STEP = (
     "id", "name", "needs", "condition", "status_functions", "run", "command", "shell", "working_dir", "env",
-    "timeout_s", "idle_timeout_s", "retry", "allow_failure", "outputs", "line",
+    "timeout_s", "idle_timeout_s", "retry", "allow_failure", "outputs", "line", "file",
     "fan_out", "each_condition", "mutex", "handles", "pipeline", "params",
 )  # fmt: skip
 _PIPELINE = (

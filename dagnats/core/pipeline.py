@@ -85,7 +85,7 @@ class Step(Struct, frozen=True):
     `needs` holds ids of steps in the same list (`steps` or `finally`) only, the rule "waits for the step above" already applied.
     `condition` is the expression of `if`, without braces, or None. `status_functions` are the ones it calls.
     `allow_failure` is a truth, or the exit codes with which the step may fail.
-    `shell` is a known shell's name or an argv with `{0}` for the script's file. `line` is where the step begins in its file.
+    `shell` is a known shell's name or an argv with `{0}` for the script's file. `line` is where the step begins in `file`, which is None when that is the pipeline's own.
     With `each_condition`, `condition` is asked of every instance. Steps of one `mutex` never run side by side. A step that `handles` another is
     of its `on_failure`: it runs when that one has failed for good. `pipeline` names one of the plan's `pipelines`, which gets `params`: JSON values in
     which strings may be templates.
@@ -107,6 +107,7 @@ class Step(Struct, frozen=True):
     allow_failure: bool | tuple[int, ...] = False
     outputs: Mapping[str, Output] = field(default_factory=dict)
     line: int = 0
+    file: str | None = None
     fan_out: FanOut | None = None
     each_condition: bool = False
     mutex: str | None = None

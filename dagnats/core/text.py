@@ -39,6 +39,20 @@ def text_of(value: JSON) -> str:
             return encode_json(value)
 
 
+def workflow_command(name: str, message: str = "", **properties: str | int) -> str:
+    """Give a command to GitHub Actions, as a line of output gives it; no text in it can end the line or begin another command."""
+    written = ",".join(f"{key}={_property(str(value))}" for key, value in properties.items())
+    return f"::{name}{' ' + written if written else ''}::{_data(message)}"
+
+
+def _data(text: str) -> str:
+    return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+
+
+def _property(text: str) -> str:
+    return _data(text).replace(":", "%3A").replace(",", "%2C")
+
+
 def token(id_: str) -> str:
     """Give an id as a part of a subject or of a file's name: what is no letter, digit, `_` or `-` is written as `%XX`, and a long one ends in its hash."""
     if id_.isalnum() and id_.isascii() and len(id_) <= _TOKEN_MAX:

@@ -5,6 +5,7 @@ from urllib.parse import quote
 
 from dagnats import __version__
 from dagnats.core.pipeline import JSON
+from dagnats.core.text import workflow_command
 from dagnats.definition.problems import Problem
 
 RULES = {
@@ -58,17 +59,8 @@ def to_github(problems: Sequence[Problem]) -> Iterator[str]:
             end = problem.column + problem.length
             properties |= {"line": problem.line, "col": problem.column, "endColumn": end}
         properties["title"] = f"dagnats: {RULES[problem.severity][0].replace('-', ' ')}"
-        written = ",".join(f"{name}={_property(str(value))}" for name, value in properties.items())
-        yield f"::{problem.severity} {written}::{_data(_sentence(problem))}"
+        yield workflow_command(problem.severity, _sentence(problem), **properties)
 
 
 def _sentence(problem: Problem) -> str:
     return f"{problem.message}; {problem.hint}" if problem.hint else problem.message
-
-
-def _data(text: str) -> str:
-    return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
-
-
-def _property(text: str) -> str:
-    return _data(text).replace(":", "%3A").replace(",", "%2C")

@@ -82,6 +82,7 @@ class Steps:
             self._strict.command(fields.get("command", NOTHING), scope)
         secret = with_secrets(scope)
         timeout = self._once(self._duration, fields.get("timeout", NOTHING))
+        file, line = self._problems.local(one.node.line)
         return Step(
             id=one.id,
             name=self._once(self._name, fields.get("name", NOTHING)),
@@ -98,7 +99,8 @@ class Steps:
             retry=self._once(self._retry, fields["retry"]) if "retry" in fields else Retry(),
             allow_failure=self._once(values.allow_failure, fields.get("allow_failure", NOTHING)),
             outputs=self._once(values.outputs, fields.get("outputs", NOTHING)),
-            line=self._problems.local(one.node.line)[1],
+            line=line,
+            file=file if file != self._problems.file else None,
             each_condition=each,
             mutex=values.text(fields.get("mutex")),
             fan_out=fan_out,

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dagnats.core.events import AnyEvent
 from dagnats.errors import EngineError, UsageError
 from dagnats.report.console import write_all
+from dagnats.report.reporter import Reporter
 
 
 def open_events(path: str) -> Callable[[bytes], None]:
@@ -29,7 +30,7 @@ def open_events(path: str) -> Callable[[bytes], None]:
     return write
 
 
-class EventsFile:
+class EventsFile(Reporter):
     """`--events FILE`: the events of the journal, one JSON object a line."""
 
     def __init__(self, write: Callable[[bytes], None], encode: Callable[[AnyEvent], str]) -> None:
@@ -39,18 +40,3 @@ class EventsFile:
     def events(self, events: Sequence[AnyEvent]) -> None:
         """Write them."""
         self._write("".join(self._encode(event) + "\n" for event in events).encode("utf-8", "surrogatepass"))
-
-    def output(self, step: str, attempt: int, stream: str, chunk: bytes) -> None:
-        """Output is no event."""
-
-    def note(self, text: str) -> None:
-        """Neither is this."""
-
-    def hurry(self) -> None:
-        """A file keeps nobody waiting."""
-
-    def flush(self) -> None:
-        """Nothing is held."""
-
-    def close(self) -> None:
-        """Nothing is left."""

@@ -10,37 +10,15 @@ import asyncio
 import queue
 import threading
 from collections.abc import Sequence
-from typing import Protocol
 
 from dagnats.core.events import AnyEvent, StepCancelled, StepFailed, StepStarted, StepSucceeded
+from dagnats.report.reporter import Reporter
 
 UNSHOWN_MAX_BYTES = 4 << 20
 PAUSE_S = 0.01
 AT_ONCE_BYTES = 256 << 10
 
 _Item = tuple[object, ...]
-
-
-class Reporter(Protocol):
-    """Shows a run; called from one thread, in the order of what happened."""
-
-    def events(self, events: Sequence[AnyEvent]) -> None:
-        """Take stored events."""
-
-    def output(self, step: str, attempt: int, stream: str, chunk: bytes) -> None:
-        """Take what a step printed."""
-
-    def note(self, text: str) -> None:
-        """Take a word of the program's own."""
-
-    def hurry(self) -> None:
-        """Wait for no reader any more; called from another thread, at any time."""
-
-    def flush(self) -> None:
-        """Write out what is ready: nothing more is waiting right now."""
-
-    def close(self) -> None:
-        """The run is over."""
 
 
 class Feed:
@@ -150,7 +128,7 @@ class Feed:
         await self._closed.wait()
 
     def _show(self) -> None:
-        while (batch := self._batches.get()) is not None:
+        while (batch := self._next()) is not None:
             for kind, *facts in batch:
                 self._tell(str(kind), *facts)
                 if kind == "output":
@@ -159,6 +137,15 @@ class Feed:
                 self._tell("flush")
         self._tell("close")
         self._loop.call_soon_threadsafe(self._closed.set)
+
+    def _next(self) -> list[_Item] | None:
+        """Wait for what comes next; whoever wants to hear that time passes hears it meanwhile."""
+        while True:
+            ticks_s = [reporter.tick_s for reporter in self._reporters if reporter.tick_s is not None]
+            try:
+                return self._batches.get(timeout=min(ticks_s, default=None))
+            except queue.Empty:
+                self._tell("tick")
 
     def _tell(self, what: str, *facts: object) -> None:
         """Whatever breaks a reporter (a reader that went away, a full disk) ends the showing, not the run."""

@@ -8,6 +8,7 @@ from dagnats.core.codec import VERSION, event_record
 from dagnats.core.events import AnyEvent, StepCancelled, StepFailed, StepSucceeded
 from dagnats.core.text import encode_json
 from dagnats.report.console import Console
+from dagnats.report.reporter import Reporter
 
 
 def event_json(event: AnyEvent) -> str:
@@ -15,7 +16,7 @@ def event_json(event: AnyEvent) -> str:
     return encode_json(event_record(event))
 
 
-class JsonLines:
+class JsonLines(Reporter):
     """The reporter of `--output json`. It gives text wherever there is some: a character that a chunk cuts waits for its rest."""
 
     def __init__(self, console: Console) -> None:

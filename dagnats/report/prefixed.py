@@ -7,17 +7,18 @@ from collections.abc import Mapping, Sequence
 
 from dagnats.core.events import AnyEvent, RunStarted, StepFailed
 from dagnats.core.pipeline import Pipeline
-from dagnats.core.state import TERMINAL
+from dagnats.core.state import TERMINAL, RunState
 from dagnats.report.console import Console
 from dagnats.report.lines import Lines
 from dagnats.report.projection import Projection, Tails
+from dagnats.report.reporter import Reporter
 from dagnats.report.style import Style
-from dagnats.report.view import event_line, group_line, note_lines, recap
+from dagnats.report.view import event_line, group_line, note_lines, recap, run_title, tail_blocks
 
 PREFIX_MAX_WIDTH = 24
 
 
-class Prefixed:
+class Prefixed(Reporter):
     """The reporter of `--output prefixed`, and with `lines=False` and `quiet` the one of `none` and `-q`."""
 
     def __init__(
@@ -40,7 +41,7 @@ class Prefixed:
         for event in events:
             state = self._projection.apply(event)
             if isinstance(event, RunStarted):
-                self._begin(event)
+                self._begin(event, state)
                 continue
             step = state.steps.get(getattr(event, "step", ""))
             status = step.status if step is not None else None
@@ -54,12 +55,10 @@ class Prefixed:
                 if said is not None:
                     self._console.say(said)
 
-    def _begin(self, event: RunStarted) -> None:
-        steps = [step for step in (*event.plan.steps, *event.plan.finally_steps) if step.handles is None]
+    def _begin(self, event: RunStarted, state: RunState) -> None:
         self._width = min(PREFIX_MAX_WIDTH, _longest(event.plan, event.plan.pipelines))
         if not self._quiet:
-            title = f"{event.plan.name}: {len(steps)} step{'s' if len(steps) != 1 else ''}, run {event.run}"
-            self._console.say(self._style.paint(title, "1"))
+            self._console.say(self._style.paint(run_title(state), "1"))
 
     def output(self, step: str, attempt: int, stream: str, chunk: bytes) -> None:
         """Show whole lines; the rest of one waits for its end."""
@@ -97,8 +96,12 @@ class Prefixed:
         """Sum up."""
         state = self._projection.state
         if state is not None and state.finished is not None and (not self._quiet or state.outcome != "succeeded"):
-            for line in recap(state, self._tails.failed, self._again, self._style):
-                self._console.say(line)
+            for title, tail in tail_blocks(state, self._tails.failed):
+                self._console.say(self._style.paint(title, "1"))
+                for line in tail:
+                    self._console.say("    " + line.decode("utf-8", "replace"))
+            for said in recap(state, self._again, self._style):
+                self._console.say(said)
         self._console.close()
 
 

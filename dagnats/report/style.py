@@ -23,7 +23,11 @@ class Style(Struct, frozen=True):
 
     def sign(self, sign: str) -> str:
         """Give the sign, or its likeness in ASCII."""
-        return sign if self.unicode else {"✓": "+", "✗": "x", "!": "!", "-": "-", "↻": "~", "…": "..."}.get(sign, sign)
+        return (
+            sign
+            if self.unicode
+            else {"✓": "+", "✗": "x", "!": "!", "-": "-", "↻": "~", "…": "...", "──": "--"}.get(sign, sign)
+        )
 
 
 def wants_color(flag: str, environ: Mapping[str, str], *, terminal: bool) -> bool:

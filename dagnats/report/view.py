@@ -64,6 +64,20 @@ def took_s(step: StepState) -> float:
     return max(0.0, step.ended_at - step.first_started_at)
 
 
+def run_title(state: RunState) -> str:
+    """Say what runs."""
+    steps = [step for step in (*state.plan.steps, *state.plan.finally_steps) if step.handles is None]
+    return f"{state.plan.name}: {len(steps)} step{'s' if len(steps) != 1 else ''}, run {state.run}"
+
+
+def block_title(state: RunState | None, owner: tuple[str, int]) -> str:
+    """Name an attempt above what it prints."""
+    id_, attempt = owner
+    step = state.steps.get(id_) if state is not None else None
+    name = clean(step.step.name) if step is not None and step.step.name is not None else ""
+    return id_ + (f": {name}" if name and name != id_ else "") + (f" (attempt {attempt})" if attempt > 1 else "")
+
+
 def event_line(state: RunState, event: AnyEvent, style: Style, *, verbose: bool) -> str | None:
     """Say what an event means, in one line, or None when that is not worth one. `state` is the one after the event."""
     if isinstance(event, CancelRequested):
@@ -151,17 +165,18 @@ def _of_instances(instances: Instances) -> str:
     return f"{instances.bad} of {whole} did not succeed" if instances.bad else whole
 
 
-def recap(state: RunState, tails: Mapping[str, Sequence[bytes]], again: Sequence[str], style: Style) -> Iterator[str]:
-    """Sum up a finished run: what failed and the end of its output, one line for every step that was not plainly successful, the total."""
+def tail_blocks(state: RunState, tails: Mapping[str, Sequence[bytes]]) -> Iterator[tuple[str, Sequence[bytes]]]:
+    """Give the end of the output of each step that failed, with a title."""
     for id_, tail in tails.items():
         step = state.steps.get(id_)  # of a pipeline that was tried again there are other steps now
         if step is None or step.status not in (Status.FAILED, Status.TIMED_OUT) or not tail:
             continue
-        yield style.paint(
-            f"--- {id_}: {clean(why(step))}; the last {len(tail)} line{'s' if len(tail) != 1 else ''}", _BOLD
-        )
-        for line in tail:
-            yield "    " + line.decode("utf-8", "replace")
+        count = f"the last {len(tail)} line{'s' if len(tail) != 1 else ''}"
+        yield f"--- {id_}: {clean(why(step))}; {count}", tail
+
+
+def recap(state: RunState, again: Sequence[str], style: Style) -> Iterator[str]:
+    """Sum up a finished run: one line for every step that was not plainly successful, the total, and the command that runs it again."""
     for each in (*state.own.steps, *state.own.final_steps):
         yield from _not_plain(state, state.steps[each.id], style)
     yield total_line(state, style)

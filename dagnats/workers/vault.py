@@ -60,6 +60,12 @@ class Vault:
         return f"<Vault of {', '.join(name for name, _ in self._named)}>"
 
     @property
+    def masked(self) -> list[str]:
+        """The values that nobody shall see, and each of their lines that says something."""
+        lines = (line for value in self._values for line in (value, *value.splitlines()))
+        return sorted({line for line in lines if not is_short(line)}, key=len, reverse=True)
+
+    @property
     def unmasked(self) -> list[str]:
         """Names of those that are too short to be masked."""
         return list(dict.fromkeys(name for name, value in self._named if is_short(value)))

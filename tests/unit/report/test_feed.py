@@ -4,13 +4,14 @@ import asyncio
 
 from dagnats.core.events import StepCancelled, StepSkipped, StepStarted, StepSucceeded
 from dagnats.report.feed import UNSHOWN_MAX_BYTES, Feed
+from dagnats.report.reporter import Reporter
 
 STARTED = StepStarted(seq=2, at=1.0, step="a", attempt=1, worker="w")
 SUCCEEDED = StepSucceeded(seq=3, at=2.0, step="a", attempt=1)
 CANCELLED = StepCancelled(seq=3, at=2.0, step="a", attempt=1)
 
 
-class Recorder:
+class Recorder(Reporter):
     def __init__(self, breaks_at: str = "") -> None:
         self.seen: list[tuple[str, object]] = []
         self._breaks_at = breaks_at
@@ -28,9 +29,6 @@ class Recorder:
 
     def note(self, text) -> None:
         self._take("note", text)
-
-    def flush(self) -> None:
-        pass
 
     def close(self) -> None:
         self._take("close", None)

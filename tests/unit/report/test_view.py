@@ -7,7 +7,7 @@ from dagnats.core.events import AnyEvent, CancelledBy, Outcome, Reason
 from dagnats.core.pipeline import Pipeline, Retry, Step
 from dagnats.core.state import RunState
 from dagnats.report.style import Style
-from dagnats.report.view import clean, duration, event_line, recap, step_line, total_line
+from dagnats.report.view import clean, duration, event_line, recap, step_line, tail_blocks, total_line
 
 PLAIN = Style()
 STEPS = (
@@ -76,10 +76,9 @@ def test_lines_of_a_run():
 def test_recap_tells_failures_with_the_end_of_their_output_and_the_total():
     state, _ = told(*WHOLE)
     tails = {"test": [b"one", b"tw\xff"], "lint": [b"not of a failed step"], "build": []}
-    assert list(recap(state, tails, ["dagnats", "run", "my file.yaml"], PLAIN)) == [
-        "--- test: exit [2J code 1 (attempt 2); the last 2 lines",
-        "    one",
-        "    tw�",
+    title = "--- test: exit [2J code 1 (attempt 2); the last 2 lines"
+    assert list(tail_blocks(state, tails)) == [(title, [b"one", b"tw\xff"])]
+    assert list(recap(state, ["dagnats", "run", "my file.yaml"], PLAIN)) == [
         "✗ test  exit [2J code 1 (attempt 2)  3.0s",
         "! lint  exit code 1 (allowed)  250ms",
         "- docs  skipped: if params.docs",
@@ -92,7 +91,8 @@ def test_recap_tells_failures_with_the_end_of_their_output_and_the_total():
 
 def test_recap_of_one_line_of_output_says_line():
     state, _ = told(*WHOLE)
-    assert next(recap(state, {"test": [b"one"]}, [], PLAIN)).endswith("; the last 1 line")
+    ((title, _),) = tail_blocks(state, {"test": [b"one"]})
+    assert title.endswith("; the last 1 line")
 
 
 def test_cancel_and_what_it_stops():

@@ -48,7 +48,7 @@ def inner(count: int = 1) -> Pipeline:
 
 
 def lines(state: RunState) -> list[str]:
-    return [line for line in recap(state, {}, ["dagnats", "run"], PLAIN) if not line.startswith("p:")]
+    return [line for line in recap(state, ["dagnats", "run"], PLAIN) if not line.startswith("p:")]
 
 
 def test_what_was_not_plain_inside_is_shown():

@@ -1,0 +1,91 @@
+"""The ways to show a run, by the name of `--output`."""
+
+import os
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+
+from msgspec import Struct
+
+from dagnats.report.blocks import Blocks, Manner, Painter
+from dagnats.report.console import Console
+from dagnats.report.eventsfile import EventsFile, open_events
+from dagnats.report.jsonlines import JsonLines, event_json
+from dagnats.report.prefixed import Prefixed
+from dagnats.report.reporter import Reporter
+from dagnats.report.style import Style, wants_color
+
+
+class Wanted(Struct, frozen=True):
+    """What was asked for, and where it will be shown."""
+
+    output: str
+    color: str
+    again: Sequence[str]
+    quiet: bool = False
+    verbose: bool = False
+    events_file: str | None = None
+    annotates: bool = True
+
+
+class Surroundings(Struct, frozen=True):
+    """The runner's environment, and the texts that no log shall show."""
+
+    environ: Mapping[str, str]
+    masks: Iterable[str] = ()
+
+
+def mode_of(output: str, environ: Mapping[str, str]) -> str:
+    """Give the mode that `auto` stands for here; `live` needs a terminal that can be steered."""
+    can_move = os.isatty(1) and os.isatty(2) and environ.get("TERM", "dumb") not in ("", "dumb")
+    if output == "auto" and not environ.get("CI") and can_move:
+        return "live"
+    if output == "auto":
+        return "github" if environ.get("GITHUB_ACTIONS") == "true" else "prefixed"
+    return "prefixed" if output == "live" and not can_move else output
+
+
+def style_of(mode: str, color: str, environ: Mapping[str, str]) -> Style:
+    """Decide on colours and signs."""
+    encoding = (sys.stderr.encoding or "ascii").lower() if sys.stderr is not None else "ascii"
+    watched = 2 if mode in ("none", "json") else 1
+    wanted = wants_color(color, environ, terminal=os.isatty(watched)) or (mode == "github" and color == "auto")
+    return Style(color=wanted and not environ.get("NO_COLOR"), unicode=encoding.startswith("utf"))
+
+
+def reporters(wanted: Wanted, style: Style, around: Surroundings) -> list[Reporter]:
+    """Make those that show a run. Raises UsageError when a file can not be written."""
+    mode = mode_of(wanted.output, around.environ)
+    console = Console()
+    shown: Reporter
+    if mode == "json":
+        shown = JsonLines(console)
+    elif mode in ("prefixed", "none"):
+        quiet = wanted.quiet or mode == "none"
+        shown = Prefixed(console, style, wanted.again, lines=mode != "none", quiet=quiet, verbose=wanted.verbose)
+    else:
+        shown = _blocks(mode, wanted, console, style, around)
+    if wanted.events_file is None:
+        return [shown]
+    return [shown, EventsFile(open_events(wanted.events_file), event_json)]
+
+
+def _blocks(mode: str, wanted: Wanted, console: Console, style: Style, around: Surroundings) -> Reporter:
+    painter: Painter
+    has_title = not wanted.quiet and mode != "failures"
+    if mode == "github":
+        from dagnats.report.github import GitHub  # noqa: PLC0415 - measured: `secrets` is only for those who need it
+
+        checkout = around.environ.get("GITHUB_WORKSPACE") or os.getcwd() if wanted.annotates else None  # noqa: PTH109
+        painter = GitHub(console, masks=around.masks, checkout=checkout, has_title=has_title)
+    else:
+        from dagnats.report.grouped import Grouped  # noqa: PLC0415 - the same
+
+        painter = Grouped(console, style, is_terminal=os.isatty(1), has_title=has_title)
+    manner = Manner(
+        streams=mode in ("github", "live"),
+        only_failed=mode == "failures",
+        quiet=wanted.quiet,
+        verbose=wanted.verbose,
+        tails=mode != "failures",
+    )
+    return Blocks(painter, style, wanted.again, manner)

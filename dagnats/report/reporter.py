@@ -1,0 +1,32 @@
+"""What a way to show a run is: the base of all reporters, which shows nothing."""
+
+from collections.abc import Sequence
+
+from dagnats.core.events import AnyEvent
+
+
+class Reporter:
+    """Shows a run. All is called from one thread, in the order of what happened, but for `hurry`."""
+
+    tick_s: float | None = None  # how often `tick` is wanted while nothing happens
+
+    def events(self, events: Sequence[AnyEvent]) -> None:
+        """Take stored events."""
+
+    def output(self, step: str, attempt: int, stream: str, chunk: bytes) -> None:
+        """Take what a step printed."""
+
+    def note(self, text: str) -> None:
+        """Take a word of the program's own."""
+
+    def tick(self) -> None:
+        """Some time has passed."""
+
+    def hurry(self) -> None:
+        """Wait for no reader any more; called from another thread, at any time."""
+
+    def flush(self) -> None:
+        """Write out what is ready: nothing more is waiting right now."""
+
+    def close(self) -> None:
+        """The run is over."""

@@ -1,0 +1,106 @@
+"""Whose output is shown now. One attempt has the focus and streams; what others print waits, in whole lines, until their turn.
+
+The focus goes to whoever prints first, so that a silent step keeps nobody waiting. When it ends, all that have ended meanwhile are shown in the order of
+their ends, each in one piece; then the focus passes to the one of those that run which has waited longest.
+"""
+
+from collections import deque
+from collections.abc import Sequence
+from typing import Protocol
+
+from msgspec import Struct
+
+from dagnats.report.spool import Owner, Spool
+
+
+class Painter(Protocol):
+    """Puts blocks on the screen, one at a time."""
+
+    def begin(self, owner: Owner) -> None:
+        """Begin the block of an attempt."""
+
+    def lines(self, lines: bytes) -> None:
+        """Add whole lines to the block that has begun."""
+
+    def end(self) -> None:
+        """End the block."""
+
+    def say(self, line: str) -> None:
+        """Show a line of the program's own, outside of blocks or, when it is urgent, within one."""
+
+
+class _Over(Struct, frozen=True):
+    owner: Owner
+    said: Sequence[str]
+    is_shown: bool
+
+
+class Turns:
+    """Gives attempts their turn. Without `streams` nobody has the focus, and each is shown when it has ended."""
+
+    def __init__(self, painter: Painter, spool: Spool, *, streams: bool) -> None:
+        self._painter = painter
+        self._spool = spool
+        self._streams = streams
+        self._over: deque[_Over] = deque()
+        self.focused: Owner | None = None
+
+    def output(self, owner: Owner, lines: bytes) -> None:
+        """Take whole lines."""
+        if self.focused is None and self._streams:
+            self.focused = owner
+            self._painter.begin(owner)
+        if self.focused == owner:
+            self._painter.lines(lines)
+        else:
+            self._spool.add(owner, lines)
+
+    def over(self, owner: Owner, said: Sequence[str] = (), *, is_shown: bool = True) -> None:
+        """The attempt has ended, with these lines about it; `is_shown` says whether what it printed is worth showing.
+
+        What was never an attempt, a step that is skipped, comes here too.
+        """
+        ended = _Over(owner, said, is_shown)
+        if self.focused is not None and self.focused != owner:
+            self._over.append(ended)
+            return
+        if self.focused == owner:
+            self._painter.end()
+            self._say(said)
+            self.focused = None
+        else:
+            self._show(ended)
+        self._next()
+
+    def close(self) -> None:
+        """Show all that waits still."""
+        while self.focused is not None:
+            self.over(self.focused)
+        for owner in self._spool.owners():
+            self._show(_Over(owner, (), is_shown=True))
+
+    def _next(self) -> None:
+        while self._over:
+            self._show(self._over.popleft())
+        waiting = self._spool.owners()
+        if waiting and self._streams:
+            self.focused = waiting[0]
+            self._painter.begin(waiting[0])
+            self._release(waiting[0])
+
+    def _show(self, ended: _Over) -> None:
+        if not ended.is_shown:
+            self._spool.drop(ended.owner)
+        elif self._spool.has(ended.owner):
+            self._painter.begin(ended.owner)
+            self._release(ended.owner)
+            self._painter.end()
+        self._say(ended.said)
+
+    def _release(self, owner: Owner) -> None:
+        for piece in self._spool.take(owner):
+            self._painter.lines(piece)
+
+    def _say(self, lines: Sequence[str]) -> None:
+        for line in lines:
+            self._painter.say(line)
