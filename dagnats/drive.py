@@ -6,6 +6,7 @@ import gc
 import os
 import shutil
 import signal
+import sys
 import time
 from collections.abc import Coroutine, Mapping
 from typing import Any
@@ -104,6 +105,7 @@ class _Drive:
             state = await engine.run()
             await link.settled()
             await self._feed.close()
+            await self._write_reports()
         finally:
             await worker.close()
         if self._feed.broken is not None:
@@ -111,6 +113,22 @@ class _Drive:
                 f"the run {state.outcome}, but not all of it could be shown: {self._feed.broken}"
             ) from self._feed.broken
         return state
+
+    async def _write_reports(self) -> None:
+        """Write the reports that are asked for, and the one that GitHub shows."""
+        request, run = self._prepared.request, self._prepared.directory.name
+        if request.reports:
+            from dagnats.report.written import write  # noqa: PLC0415 - only for those who ask for one
+
+            await write(self._link, run, request.reports)
+        path = os.environ.get("GITHUB_STEP_SUMMARY")
+        if path and request.github_summary and mode_of(request.output, os.environ) == "github":
+            from dagnats.report.written import Report, write  # noqa: PLC0415 - the same
+
+            try:
+                await write(self._link, run, [Report("--summary", path, appends=True)])
+            except EngineError as error:
+                print(f"dagnats: the summary of GitHub: {error}", file=sys.stderr)  # noqa: T201 - the run is over, and well
 
     async def _started(self) -> RunStarted:
         """Settle every value from outside: this is the last moment at which a run can be refused."""

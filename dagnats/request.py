@@ -16,6 +16,7 @@ from dagnats.process import Guardian
 from dagnats.rundir import RunDirectory
 
 if TYPE_CHECKING:
+    from dagnats.report.written import Report
     from dagnats.workers.vault import Vault
 
 
@@ -30,7 +31,10 @@ class Request(Struct, frozen=True):
     output: str = "auto"
     color: str = "auto"
     events_file: str | None = None
+    junit_file: str | None = None
+    summary_file: str | None = None
     github_annotations: bool = True
+    github_summary: bool = True
     exit_code_from: str | None = None
     selection: Selection = field(default_factory=Selection)
     secrets_file: str | None = None
@@ -38,6 +42,16 @@ class Request(Struct, frozen=True):
     quiet: bool = False
     verbose: bool = False
     again: Sequence[str] = ()
+
+    @property
+    def reports(self) -> list["Report"]:
+        """The reports that are asked for."""
+        asked = (("--junit", self.junit_file), ("--summary", self.summary_file))
+        if not any(path for _, path in asked):
+            return []
+        from dagnats.report.written import Report  # noqa: PLC0415 - only for those who ask for one
+
+        return [Report(option, path) for option, path in asked if path is not None]
 
 
 class Prepared(Struct, frozen=True):

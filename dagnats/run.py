@@ -17,7 +17,7 @@ from dagnats.definition.project import project_root
 from dagnats.definition.select import inside, select
 from dagnats.definition.unset import foreign_outputs, refuse_unset
 from dagnats.definition.words import suggest
-from dagnats.errors import EngineError, UsageError
+from dagnats.errors import DagnatsError, EngineError, UsageError
 from dagnats.process import Guardian
 from dagnats.request import Prepared, Request
 
@@ -30,13 +30,41 @@ if TYPE_CHECKING:
 
     from dagnats.core.pipeline import JSON, Pipeline
     from dagnats.core.state import RunState
+    from dagnats.report.github_files import Job
     from dagnats.workers.vault import Vault
 
 
 def run(request: Request) -> int:
     """Run the file; gives the exit code. Raises DagnatsError for all that is not a step's failure."""
+    job = _job(request)
+    try:
+        state = _run(request)
+    except DagnatsError as error:
+        if job is not None:
+            job.refused(error)
+        raise
+    code = exit_code(state, request.exit_code_from)
+    if job is not None:
+        job.ended(state, code)
+    return code
+
+
+def _job(request: Request) -> "Job | None":
+    if os.environ.get("GITHUB_ACTIONS") != "true" and request.output != "github":
+        return None
+    from dagnats.report.github_files import Job  # noqa: PLC0415 - only there
+    from dagnats.report.modes import mode_of  # noqa: PLC0415 - the same
+
+    if mode_of(request.output, os.environ) != "github":
+        return None
+    return Job(os.environ.get("GITHUB_OUTPUT", ""), request.github_annotations, request.events_file)
+
+
+def _run(request: Request) -> "RunState":
+    """Check, start, run, and leave nothing behind."""
     plan = select(load(request.file, request.text), request.selection)
     _check_exit_code_from(request, plan)
+    _check_reports(request)
     refuse_unset(plan, os.environ)
     params = resolve(plan.params, request.params, request.param_files, os.environ)
     workspace = project_root(request.file)
@@ -59,7 +87,7 @@ def run(request: Request) -> int:
         raise
     finally:
         directory.close()
-    return exit_code(state, request.exit_code_from)
+    return state
 
 
 def _dotenv(plan: "Pipeline", workspace: "Path", inner: str) -> dict[str, str]:
@@ -83,6 +111,13 @@ def _started_server(guardian: Guardian, directory: "Path") -> Server:
     except OSError as error:
         raise EngineError(f"the run could not be set up in {directory}: {error.strerror}") from error
     return server
+
+
+def _check_reports(request: Request) -> None:
+    if request.reports:
+        from dagnats.report.written import check  # noqa: PLC0415 - only for those who ask for one
+
+        check(request.reports)
 
 
 def _check_exit_code_from(request: Request, plan: "Pipeline") -> None:

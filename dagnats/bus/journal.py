@@ -6,19 +6,17 @@ so that an acknowledgement was lost and all is well, or it is another engine's, 
 
 import asyncio
 import base64
-import json
 import secrets
 from collections.abc import AsyncIterator, Callable, Sequence
 
-from dagnats.bus.link import Link, Message, RefusedError, checked
+from dagnats.bus.link import Link, RefusedError, checked
+from dagnats.bus.reading import NO_MESSAGE, messages
 from dagnats.core import codec
 from dagnats.core.events import AnyEvent
 from dagnats.errors import EngineError, JournalError, RunLostError
 
 COMMIT_MAX_BYTES = 512 << 10
-READ_BATCH = 500
 WRONG_LAST_SEQUENCE = 10071
-NO_MESSAGE = 10037
 
 
 class Journal:
@@ -123,40 +121,11 @@ async def last_commit_id(link: Link, run: str) -> tuple[str, int]:
 async def read(link: Link, run: str) -> AsyncIterator[list[AnyEvent]]:
     """Give a run's events, a commit at a time, and check the chain. Raises JournalError where it is broken."""
     place, previous = 0, ""
-    async for payload in _payloads(link, f"history.{run}"):
+    async for message in messages(link, "HISTORY", f"history.{run}"):
         place += 1
-        whole = await link.whole(payload)
+        whole = await link.whole(message.data)
         events = codec.decode_commit(whole, run, previous, place)
         previous = codec.commit_hash(whole)
         yield events
     if place == 0:
         raise JournalError(f"run {run} has no journal here")
-
-
-async def _payloads(link: Link, subject: str) -> AsyncIterator[bytes]:
-    """Read all that a subject holds now, through a consumer that needs no acknowledgement and is gone afterwards."""
-    config = {
-        "filter_subject": subject,
-        "ack_policy": "none",
-        "deliver_policy": "all",
-        "mem_storage": True,
-        "inactive_threshold": 5_000_000_000,
-    }
-    made = await link.call("$JS.API.CONSUMER.CREATE.HISTORY", {"stream_name": "HISTORY", "config": config})
-    got: asyncio.Queue[Message] = asyncio.Queue()
-    inbox = f"_INBOX.{secrets.token_hex(8)}"
-    forget = await link.client.handle(inbox, got.put_nowait)
-    try:
-        pending = int(made["num_pending"])
-        while pending > 0:
-            batch = min(pending, READ_BATCH)
-            request = json.dumps({"batch": batch, "expires": 5_000_000_000}).encode()
-            link.publish(f"$JS.API.CONSUMER.MSG.NEXT.HISTORY.{made['name']}", request, reply=inbox)
-            for _ in range(batch):
-                message = await asyncio.wait_for(got.get(), 10)
-                if message.status:
-                    raise EngineError(f"the journal could not be read: nats-server answered {message.status}")
-                pending -= 1
-                yield message.data
-    finally:
-        await forget()

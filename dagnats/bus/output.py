@@ -1,10 +1,17 @@
 """What steps print, in chunks with their offset, in the stream `OUTPUT`."""
 
 import asyncio
+from collections import deque
+from collections.abc import Mapping
+
+from msgspec import Struct, field
 
 from dagnats.bus.link import Link, RefusedError, checked
+from dagnats.bus.reading import NO_MESSAGE, messages
 from dagnats.core.text import token
 
+AT_ONCE_MAX_BYTES = 32 << 20  # of a run; up to here all of it is read in one pass
+FIRST_WINDOW = 64  # messages of the stream that are looked through for the end of one attempt's output
 UNACKNOWLEDGED_MAX_BYTES = 8 << 20  # then a step's output waits, and with it the step
 
 
@@ -62,3 +69,55 @@ class OutputStream:
     def dropped(self, subject: str) -> int:
         """Give how many bytes of the attempt were refused, and forget it."""
         return self._dropped.pop(subject, 0)
+
+
+class _Tail(Struct):
+    """The last chunks of an attempt, at least as many bytes as are wanted, if there are so many."""
+
+    wanted: int
+    chunks: deque[bytes] = field(default_factory=deque)
+    size: int = 0
+
+    def add(self, chunk: bytes) -> None:
+        self.chunks.append(chunk)
+        self.size += len(chunk)
+        while self.chunks and self.size - len(self.chunks[0]) >= self.wanted:
+            self.size -= len(self.chunks.popleft())
+
+    def data(self) -> bytes:
+        return b"".join(self.chunks)[-self.wanted :] if self.wanted else b""
+
+
+async def read_tails(
+    link: Link, run: str, wanted: Mapping[tuple[str, int], int], kept: int
+) -> dict[tuple[str, int], bytes]:
+    """Give the end of what attempts printed, of each (step, attempt) at most so many bytes; `kept` says how many the whole run has kept.
+
+    Raises EngineError when it can not be read.
+    """
+    subjects = {subject_of(run, *owner): owner for owner in wanted}
+    if kept <= AT_ONCE_MAX_BYTES and len(subjects) > 1:
+        tails = {subject: _Tail(wanted[owner]) for subject, owner in subjects.items()}
+        async for message in messages(link, "OUTPUT", f"output.{run}.>"):
+            if (tail := tails.get(message.subject)) is not None:
+                tail.add(message.data)
+        return {owner: tails[subject].data() for subject, owner in subjects.items()}
+    return {owner: await _read_tail(link, subject, wanted[owner]) for subject, owner in subjects.items()}
+
+
+async def _read_tail(link: Link, subject: str, wanted: int) -> bytes:
+    """Read the end of one subject without reading all of it: look from ever further back until there is enough."""
+    try:
+        last = await link.call("$JS.API.STREAM.MSG.GET.OUTPUT", {"last_by_subj": subject})
+    except RefusedError as error:
+        if error.code == NO_MESSAGE:
+            return b""
+        raise
+    sequence, window = int(last["message"]["seq"]), FIRST_WINDOW
+    while True:
+        start, tail = max(1, sequence - window), _Tail(wanted)
+        async for message in messages(link, "OUTPUT", subject, start=start):
+            tail.add(message.data)
+        if tail.size >= wanted or start == 1:
+            return tail.data()
+        window *= 8

@@ -17,10 +17,21 @@ from dagnats.core.text import encode_json
 # wire name -> class and the fields it carries
 _REPORTS: dict[str, tuple[type[Any], tuple[str, ...]]] = {
     "Started": (Started, ("step", "attempt", "worker")),
-    "Succeeded": (Succeeded, ("step", "attempt", "worker", "outputs", "output_bytes", "dropped_bytes")),
+    "Succeeded": (Succeeded, ("step", "attempt", "worker", "outputs", "output_bytes", "dropped_bytes", "summary")),
     "Failed": (
         Failed,
-        ("step", "attempt", "worker", "reason", "message", "exit_code", "outputs", "output_bytes", "dropped_bytes"),
+        (
+            "step",
+            "attempt",
+            "worker",
+            "reason",
+            "message",
+            "exit_code",
+            "outputs",
+            "output_bytes",
+            "dropped_bytes",
+            "summary",
+        ),
     ),
     "Stopped": (Stopped, ("step", "attempt", "worker", "output_bytes", "dropped_bytes")),
     "Opened": (Opened, ("step", "attempt", "worker", "params", "vars")),

@@ -12,7 +12,7 @@ import click
 
 from dagnats import __version__
 from dagnats.cli import author
-from dagnats.cli.options import complete_file, complete_step, params_options, selection_options
+from dagnats.cli.options import complete_file, complete_step, params_options, report_options, selection_options
 from dagnats.errors import DagnatsError
 
 
@@ -56,11 +56,18 @@ def cli() -> None:
     envvar="DAGNATS_EVENTS",
     help="Write the events there, one JSON object a line.",
 )
+@report_options
 @click.option(
     "--github-annotations/--no-github-annotations",
     default=True,
     envvar="DAGNATS_GITHUB_ANNOTATIONS",
     help="Whether `--output github` annotates the steps that failed. [default: yes]",
+)
+@click.option(
+    "--github-summary/--no-github-summary",
+    default=True,
+    envvar="DAGNATS_GITHUB_SUMMARY",
+    help="Whether `--output github` writes the summary of the job. [default: yes]",
 )
 @click.option(
     "--exit-code-from",

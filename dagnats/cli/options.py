@@ -60,6 +60,24 @@ def params_options(command: Command) -> Command:
     return given(option(command))
 
 
+def report_options(command: Command) -> Command:
+    """Add the files for reports."""
+    options: Sequence[tuple[str, str]] = (
+        ("summary", "Write a page of Markdown there: table, graph, timeline, the end of what failed."),
+        ("junit", "Write the steps there as tests, in the XML that CI servers read."),
+    )
+    for name, words in options:
+        command = click.option(
+            f"--{name}",
+            f"{name}_file",
+            metavar="FILE",
+            envvar=f"DAGNATS_{name.upper()}",
+            shell_complete=complete_file,
+            help=words,
+        )(command)
+    return command
+
+
 def selection_options(command: Command) -> Command:
     """Add `--only`, `--from`, `--until` and `--skip`."""
     options: Sequence[tuple[Sequence[str], str]] = (

@@ -27,7 +27,10 @@ _EVENTS: Mapping[str, tuple[type[Any], tuple[str, ...]]] = {
     ),
     "StepScheduled": (events.StepScheduled, ("step", "attempt", "not_before")),
     "StepStarted": (events.StepStarted, ("step", "attempt", "worker")),
-    "StepSucceeded": (events.StepSucceeded, ("step", "attempt", "outputs", "output_bytes", "dropped_bytes", "notes")),
+    "StepSucceeded": (
+        events.StepSucceeded,
+        ("step", "attempt", "outputs", "output_bytes", "dropped_bytes", "notes", "summary"),
+    ),
     "StepFailed": (
         events.StepFailed,
         (
@@ -41,6 +44,7 @@ _EVENTS: Mapping[str, tuple[type[Any], tuple[str, ...]]] = {
             "output_bytes",
             "dropped_bytes",
             "notes",
+            "summary",
         ),
     ),
     "StepExpanded": (events.StepExpanded, ("step", "items")),

@@ -225,6 +225,7 @@ class Succeeded(NamedTuple):
     outputs: Mapping[str, JSON] = NOTHING
     output_bytes: int = 0
     dropped_bytes: int = 0
+    summary: str = ""
 
 
 class Failed(NamedTuple):
@@ -239,6 +240,7 @@ class Failed(NamedTuple):
     outputs: Mapping[str, JSON] = NOTHING
     output_bytes: int = 0
     dropped_bytes: int = 0
+    summary: str = ""
 
 
 class Stopped(NamedTuple):
@@ -314,7 +316,7 @@ def _ended(report: Succeeded | Failed | Stopped, common: Mapping[str, Any], jitt
     printed: dict[str, Any] = {"output_bytes": report.output_bytes, "dropped_bytes": report.dropped_bytes}
     match report:
         case Succeeded():
-            return StepSucceeded(**common, **printed, outputs=report.outputs)
+            return StepSucceeded(**common, **printed, outputs=report.outputs, summary=report.summary)
         case Failed():
             return StepFailed(
                 **common,
@@ -324,6 +326,7 @@ def _ended(report: Succeeded | Failed | Stopped, common: Mapping[str, Any], jitt
                 exit_code=report.exit_code,
                 outputs=report.outputs,
                 jitter=jitter,
+                summary=report.summary,
             )
         case Stopped():
             return StepCancelled(**common, **printed)

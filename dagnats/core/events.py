@@ -88,7 +88,7 @@ class StepStarted(Event, frozen=True, kw_only=True):
 class StepSucceeded(Event, frozen=True, kw_only=True):
     """The attempt ended well. `output_bytes` is what it printed in all, `dropped_bytes` how many of those were not kept.
 
-    `notes` says of each output of a pipeline that has no value why.
+    `notes` says of each output of a pipeline that has no value why, `summary` is Markdown for the summary of the run.
     """
 
     step: str
@@ -97,12 +97,13 @@ class StepSucceeded(Event, frozen=True, kw_only=True):
     output_bytes: int = 0
     dropped_bytes: int = 0
     notes: Mapping[str, str] = field(default_factory=dict)
+    summary: str = ""
 
 
 class StepFailed(Event, frozen=True, kw_only=True):
     """The attempt failed, and why. `jitter` (0 to 1) is the chance that the delay of a retry may need; `attempt` is 0 when none began.
 
-    `notes` are those of `StepSucceeded`.
+    `notes` and `summary` are those of `StepSucceeded`.
     """
 
     step: str
@@ -115,6 +116,7 @@ class StepFailed(Event, frozen=True, kw_only=True):
     output_bytes: int = 0
     dropped_bytes: int = 0
     notes: Mapping[str, str] = field(default_factory=dict)
+    summary: str = ""
 
 
 class StepExpanded(Event, frozen=True, kw_only=True):

@@ -3,9 +3,9 @@
 from collections.abc import Callable, Iterator
 
 from dagnats.core.events import Outcome
-from dagnats.core.state import RunState, Status, StepState
+from dagnats.core.state import RunState, Status
 from dagnats.core.text import workflow_command
-from dagnats.report.view import clean, why
+from dagnats.report.view import clean, sums_up, why
 
 MOST = 10  # of a kind that GitHub shows of one of its steps; it drops the rest silently
 _KINDS = (("error", (Status.FAILED, Status.TIMED_OUT)), ("warning", (Status.WARNING,)))
@@ -18,7 +18,7 @@ def annotations(state: RunState, located: Callable[[str], str]) -> Iterator[str]
     """
     whole = located(state.plan.file)
     for kind, statuses in _KINDS:
-        found = [step for step in state.steps.values() if step.status in statuses and _is_a_cause(step)]
+        found = [step for step in state.steps.values() if step.status in statuses and not sums_up(state, step)]
         shown = found if len(found) <= MOST else found[: MOST - 1]
         for step in shown:
             title = f"{clean(step.step.id)} {step.status.replace('_', ' ')}"
@@ -35,8 +35,3 @@ def annotations(state: RunState, located: Callable[[str], str]) -> Iterator[str]
     if state.outcome in (Outcome.TIMED_OUT, Outcome.CANCELLED) and state.cancel is not None:
         ended = f"{clean(state.plan.name)} {state.outcome.replace('_', ' ')}"
         yield workflow_command("error", clean(state.cancel.why), file=whole, title=ended)
-
-
-def _is_a_cause(step: StepState) -> bool:
-    """A step that only sums up others, its instances or the steps of its pipeline, adds nothing to them."""
-    return (step.instances is None or not step.instances.ids) and step.subrun is None

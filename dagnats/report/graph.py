@@ -35,7 +35,7 @@ def _label(step: Step) -> str:
 
 def mermaid_lines(plan: Pipeline) -> Iterator[str]:
     """Write a flowchart for Mermaid. Steps are numbered, as an id may be a word of Mermaid's own, such as `end`."""
-    number = _numbers(plan)
+    number = numbers(plan)
     yield "flowchart TD"
     nested = bool(plan.finally_steps and plan.steps)
     for title, steps in (("steps", plan.steps), ("finally", plan.finally_steps)):
@@ -125,7 +125,8 @@ def graph_data(plan: Pipeline) -> JSON:
     return {"name": plan.name, "nodes": nodes, "edges": edges}
 
 
-def _numbers(plan: Pipeline) -> dict[str, str]:
+def numbers(plan: Pipeline) -> dict[str, str]:
+    """Give the name of each step within a chart of Mermaid."""
     return {step.id: f"s{place}" for place, step in enumerate((*plan.steps, *plan.finally_steps), 1)}
 
 

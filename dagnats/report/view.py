@@ -28,6 +28,7 @@ TAIL_LINES = 40
 INSTANCES_SHOWN = 10  # of one step, at the end
 LINES_SHOWN = 30  # of one pipeline that a step runs, there
 _BAD_FIRST = (Status.FAILED, Status.TIMED_OUT, Status.WARNING)
+_FAILED = (Status.FAILED, Status.TIMED_OUT)
 _RED, _GREEN, _YELLOW, _DIM, _BOLD = "31", "32", "33", "2", "1"
 _SIGNS = {
     Status.SUCCEEDED: ("✓", _GREEN),
@@ -133,6 +134,14 @@ def group_line(state: RunState, event: AnyEvent, style: Style) -> str | None:
     return step_line(group, style) if ended and group is not None else None
 
 
+def sums_up(state: RunState, step: StepState) -> bool:
+    """Whether a step only sums up others, its instances or the steps of its pipeline, and adds nothing to what they say."""
+    if step.subrun is not None:
+        inner = (state.steps[one.id] for one in (*step.subrun.steps, *step.subrun.final_steps))
+        return step.status not in _FAILED or any(one.status in _FAILED for one in inner)
+    return step.instances is not None and bool(step.instances.ids)
+
+
 def is_shown(step: StepState) -> bool:
     """Whether a step is worth a word: one that handles a failure is not, when there was none."""
     return step.step.handles is None or step.status is not Status.SKIPPED
@@ -169,7 +178,7 @@ def tail_blocks(state: RunState, tails: Mapping[str, Sequence[bytes]]) -> Iterat
     """Give the end of the output of each step that failed, with a title."""
     for id_, tail in tails.items():
         step = state.steps.get(id_)  # of a pipeline that was tried again there are other steps now
-        if step is None or step.status not in (Status.FAILED, Status.TIMED_OUT) or not tail:
+        if step is None or step.status not in _FAILED or not tail:
             continue
         count = f"the last {len(tail)} line{'s' if len(tail) != 1 else ''}"
         yield f"--- {id_}: {clean(why(step))}; {count}", tail
@@ -216,15 +225,20 @@ def _inside(state: RunState, owner: StepState, plan: PlanState, style: Style, in
         yield f"{indent}  … and {len(lines) - LINES_SHOWN:,} more lines of {owner.step.id}"
 
 
-def total_line(state: RunState, style: Style) -> str:
-    """Say how the run ended, how long it took, and how long it had to take."""
-    counts: dict[Status, int] = {}
+def counts(state: RunState) -> dict[Status, int]:
+    """Count how the run's own steps ended; instances count, not what sums them up, and of a pipeline the step that runs it."""
+    found: dict[Status, int] = {}
     for step in state.steps.values():
         if step.within is not state.own:
-            continue  # of a pipeline the step that runs it is counted
+            continue
         if is_shown(step) and not (step.instances is not None and step.instances.ids):
-            counts[step.status] = counts.get(step.status, 0) + 1
-    parts = [f"{counts[status]} {status.replace('_', ' ')}" for status in Status if counts.get(status)]
+            found[step.status] = found.get(step.status, 0) + 1
+    return {status: found[status] for status in Status if found.get(status)}
+
+
+def total_line(state: RunState, style: Style) -> str:
+    """Say how the run ended, how long it took, and how long it had to take."""
+    parts = [f"{count} {status.replace('_', ' ')}" for status, count in counts(state).items()]
     spans = {id_: took_s(step) for id_, step in state.steps.items()}
     path_s = critical_path(state.own.graph, spans)[0] + critical_path(state.own.final_graph, spans)[0]
     code = _GREEN if state.outcome is Outcome.SUCCEEDED else _RED

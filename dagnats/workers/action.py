@@ -30,12 +30,16 @@ class Failure(Struct, frozen=True):
 
 
 class Ended(Struct, frozen=True):
-    """How an attempt ended: well, by a failure, or because it was told to stop. `note` is for the person who watches."""
+    """How an attempt ended: well, by a failure, or because it was told to stop. `note` is for the person who watches.
+
+    `summary` is the Markdown that it wrote for the summary of the run.
+    """
 
     failure: Failure | None = None
     stopped: bool = False
     outputs: Mapping[str, JSON] = field(default_factory=dict)
     note: str = ""
+    summary: str = ""
 
 
 class Pausable(Protocol):

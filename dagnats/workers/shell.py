@@ -9,6 +9,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from msgspec.structs import replace
+
 from dagnats.bus.tasks import Task
 from dagnats.core.events import Reason
 from dagnats.core.pipeline import JSON
@@ -26,6 +28,8 @@ _PWSH_TAIL = "\nif (Test-Path -LiteralPath variable:LASTEXITCODE) { exit $LASTEX
 # What no step has done with the directory: a failure of the engine's surroundings.
 _OF_THE_MACHINE = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS, errno.EMFILE, errno.ENFILE)
 _NOT_REGULAR = "$DAGNATS_OUTPUT is no regular file any more"
+SUMMARY_MAX_BYTES = 64 << 10
+_SUMMARY_CUT = f"\n\n_Of this summary the first {SUMMARY_MAX_BYTES >> 10} KiB are kept._\n"
 _SUFFIX = {"python": ".py", "pwsh": ".ps1"}
 
 
@@ -53,6 +57,7 @@ class _Files:
     def __init__(self, directory: Path, task: Task) -> None:
         name = f"{directory}/{token(task.step)}.{task.attempt}"
         self.output = f"{name}.outputs"
+        self.summary = f"{name}.summary"  # made by the step, if at all
         self.script = name + _SUFFIX.get(language(task.shell), ".sh") if task.script is not None else None
 
     def write(self, task: Task) -> None:
@@ -85,9 +90,25 @@ class _Files:
                 raise OutputError(_NOT_REGULAR) from error
             raise OutputError(f"$DAGNATS_OUTPUT can not be read: {error.strerror}") from error
 
+    def read_summary(self, hide: Callable[[str], str]) -> str:
+        """Give the Markdown that the step wrote, as far as it is kept; a file that can not be read is as good as none."""
+        try:
+            descriptor = os.open(self.summary, os.O_RDONLY | os.O_NONBLOCK)
+        except OSError:
+            return ""
+        try:
+            is_file = stat.S_ISREG(os.fstat(descriptor).st_mode)
+            data = os.read(descriptor, 4 * SUMMARY_MAX_BYTES) if is_file else b""
+        finally:
+            os.close(descriptor)
+        shown = hide(data.decode("utf-8", "replace"))  # before it is cut, which could leave a part of a secret
+        kept = shown.encode("utf-8", "replace")[:SUMMARY_MAX_BYTES].decode("utf-8", "ignore")
+        return kept if len(kept) == len(shown) else kept + _SUMMARY_CUT
+
     def remove(self) -> None:
         """Remove them, whatever the step has made of them."""
-        for path in (self.output, self.script):
+        summary = self.summary if os.path.lexists(self.summary) else None
+        for path in (self.output, self.script, summary):
             try:
                 if path is not None:
                     os.unlink(path)  # noqa: PTH108
@@ -194,7 +215,12 @@ class ShellAction:
         process = self._guardian.spawn(
             self._argv(task, files),
             cwd=task.cwd,
-            env={**self._dotenv.get(task.pipeline, {}), **task.env, "DAGNATS_OUTPUT": files.output},
+            env={
+                **self._dotenv.get(task.pipeline, {}),
+                **task.env,
+                "DAGNATS_OUTPUT": files.output,
+                "DAGNATS_SUMMARY": files.summary,
+            },
             stdout=out_end,
             stderr=err_end,
         )
@@ -206,9 +232,11 @@ class ShellAction:
         held = await drain(process, streams)
         left = await process.finish()
         note = "a background process still held the output; it was stopped" if held and left else ""
-        return self._ended(
+        ended = self._ended(
             task, exit_, watchdog, note, lambda declared: parse_outputs(files.read_outputs(), declared, sink.hide)
         )
+        summary = files.read_summary(sink.hide)
+        return replace(ended, summary=summary) if summary else ended
 
     def _argv(self, task: Task, files: _Files) -> list[str]:
         if task.argv is not None:

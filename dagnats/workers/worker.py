@@ -186,6 +186,7 @@ def _report(task: Task, worker: str, ended: Ended, printed: int, dropped: int) -
             outputs=ended.outputs,
             output_bytes=printed,
             dropped_bytes=dropped,
+            summary=ended.summary,
         )
     return Failed(
         step=task.step,
@@ -197,4 +198,5 @@ def _report(task: Task, worker: str, ended: Ended, printed: int, dropped: int) -
         outputs=ended.outputs,
         output_bytes=printed,
         dropped_bytes=dropped,
+        summary=ended.summary,
     )
