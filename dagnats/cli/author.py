@@ -74,14 +74,22 @@ def render(file: str | None, params: tuple[str, ...], params_file: str | None, f
 
 @click.command()
 @click.argument("path", required=False, shell_complete=complete_path)
-def schema(path: str | None) -> int:
+@click.option(
+    "--events",
+    is_flag=True,
+    envvar="DAGNATS_SCHEMA_EVENTS",
+    help="Print the JSON Schema of the lines that `dagnats run` writes with `--events` and `--output json`.",
+)
+def schema(path: str | None, *, events: bool) -> int:
     """Explain the part of the format at PATH.
 
     PATH is a key, or keys joined by dots, such as `steps.retry`. Without PATH, the JSON Schema of pipelines is printed.
     """
-    from dagnats.cli.schema import show_schema  # noqa: PLC0415 - the same
+    from dagnats.cli.schema import show_events_schema, show_schema  # noqa: PLC0415 - the same
 
-    return show_schema(path)
+    if events and path is not None:
+        raise click.UsageError(f"`--events` prints a whole schema: leave out `{path}`, or `--events`")
+    return show_events_schema() if events else show_schema(path)
 
 
 @click.command()

@@ -20,7 +20,7 @@ from dagnats.errors import JournalError
 VERSION = 1
 
 # wire name -> class and the fields it carries beside `seq` and `at`
-_EVENTS: Mapping[str, tuple[type[Any], tuple[str, ...]]] = {
+EVENTS: Mapping[str, tuple[type[Any], tuple[str, ...]]] = {
     "RunStarted": (
         events.RunStarted,
         ("run", "plan", "max_parallel", "workspace", "params", "vars", "env", "versions", "git"),
@@ -55,7 +55,7 @@ _EVENTS: Mapping[str, tuple[type[Any], tuple[str, ...]]] = {
     "CancelRequested": (events.CancelRequested, ("by", "why", "signal", "force", "step")),
     "RunFinished": (events.RunFinished, ("outcome", "outputs", "notes")),
 }
-_NAMES = {cls: (name, fields) for name, (cls, fields) in _EVENTS.items()}
+_NAMES = {cls: (name, fields) for name, (cls, fields) in EVENTS.items()}
 
 _STEP = (
     "id", "name", "needs", "condition", "status_functions", "run", "command", "shell", "working_dir", "env",
@@ -84,8 +84,9 @@ def _defaults(cls: type[Any], fields: Sequence[str]) -> dict[str, Any]:
     return found
 
 
-_RECORDS: tuple[tuple[type[Any], tuple[str, ...]], ...] = (
-    *_EVENTS.values(),
+# every class that is a JSON object on the wire, and its fields there
+RECORDS: tuple[tuple[type[Any], tuple[str, ...]], ...] = (
+    *EVENTS.values(),
     (Step, _STEP),
     (Pipeline, _PIPELINE),
     (Retry, _RETRY),
@@ -94,7 +95,7 @@ _RECORDS: tuple[tuple[type[Any], tuple[str, ...]], ...] = (
     (EnvFile, _ENV_FILE),
     (Param, _PARAM),
 )
-_DEFAULTS: Mapping[type[Any], Mapping[str, Any]] = {cls: _defaults(cls, fields) for cls, fields in _RECORDS}
+_DEFAULTS: Mapping[type[Any], Mapping[str, Any]] = {cls: _defaults(cls, fields) for cls, fields in RECORDS}
 
 
 def _record(value: Any, fields: Sequence[str]) -> dict[str, JSON]:
@@ -171,7 +172,7 @@ def decode_commit(commit: bytes, run: str, previous: str, place: int) -> list[An
 
 def _event(entry: Any, where: str) -> AnyEvent:
     try:
-        cls, fields = _EVENTS[entry["type"]]
+        cls, fields = EVENTS[entry["type"]]
         values = {field: entry[field] for field in fields if field in entry}
         for field, convert in _FIELDS.get(entry["type"], {}).items():
             if field in values:

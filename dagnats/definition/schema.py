@@ -1,4 +1,4 @@
-"""The schema of a pipeline file: one text, in `schemas/` of the project and beside this module in a wheel."""
+"""The schemas, of a pipeline file and of events: one text each, in `schemas/` of the project and beside this module in a wheel."""
 
 import json
 from functools import cache
@@ -7,17 +7,18 @@ from typing import Any
 
 HERE = Path(__file__).parent
 NAME = "pipeline.schema.json"
+EVENTS = "event.schema.json"
 
 
-def schema_text() -> str:
-    """The JSON Schema as it is published."""
-    installed = HERE / NAME
-    return (installed if installed.exists() else HERE.parents[1] / "schemas" / NAME).read_text("utf-8")
+def schema_text(name: str = NAME) -> str:
+    """A JSON Schema as it is published; that of pipelines unless another is named."""
+    installed = HERE / name
+    return (installed if installed.exists() else HERE.parents[1] / "schemas" / name).read_text("utf-8")
 
 
 @cache
 def schema() -> dict[str, Any]:
-    """The schema with every `$ref` replaced by what it refers to. It has no cycles."""
+    """The schema of pipelines with every `$ref` replaced by what it refers to. It has no cycles."""
     document: dict[str, Any] = json.loads(schema_text())
     definitions = document.pop("definitions")
 
