@@ -85,7 +85,9 @@ def _output() -> Schema:
     who: Schema = {"step": {"type": "string"}, "attempt": {"type": "integer"}}
     stream: Schema = {"stream": {"enum": ["out", "err"]}}
     content: Schema = {"text": {"type": "string"}, "base64": {"type": "string", "contentEncoding": "base64"}}
-    described = {field: body | {"description": words(OUTPUT, field)} for field, body in (who | stream | content).items()}
+    described = {
+        field: body | {"description": words(OUTPUT, field)} for field, body in (who | stream | content).items()
+    }
     return {
         "title": OUTPUT,
         "description": OUTPUT_DESCRIPTION,

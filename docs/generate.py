@@ -1,6 +1,7 @@
-"""Writes `docs/reference` from what the program itself goes by: `python -m docs.generate`, in a checkout.
+"""Writes `docs/reference`, and the schema of events, from what the program itself goes by: `python -m docs.generate`, in a checkout.
 
-`format.md` is made from the schema of pipelines, `cli.md` from the commands of the command line. A test says when a page is not what this would write.
+`format.md` is made from the schema of pipelines, `cli.md` from the commands of the command line, `events.md` from the schema of events. A test says when
+one of them is not what this would write.
 """
 
 from collections.abc import Iterator, Sequence
@@ -12,6 +13,8 @@ from dagnats.cli.main import cli
 from dagnats.core.text import encode_json
 from dagnats.definition.explain import Part, find
 from dagnats.template import evaluate
+from docs import event_schema
+from docs.events_page import events_page
 
 TEMPLATES_INTRODUCTION = """\
 # Templates
@@ -116,8 +119,18 @@ codes are in the [README](../../README.md#commands).
 
 def pages() -> dict[str, str]:
     """Every page of the reference by its name, as it should be."""
-    made = {"format.md": format_page(), "cli.md": cli_page(), "templates.md": templates_page()}
+    made = {
+        "format.md": format_page(),
+        "cli.md": cli_page(),
+        "templates.md": templates_page(),
+        "events.md": _noted("docs/event_words.py, docs/events_page.py and dagnats/core/events.py", events_page()),
+    }
     return {name: "\n".join(lines) + "\n" for name, lines in made.items()}
+
+
+def _noted(source: str, lines: Iterator[str]) -> Iterator[str]:
+    yield NOTICE.format(source=source)
+    yield from lines
 
 
 def format_page() -> Iterator[str]:
@@ -266,10 +279,11 @@ def _paragraph(text: str) -> str:
 
 
 def main() -> None:
-    """Write the pages."""
+    """Write the pages and the schema."""
     REFERENCE.mkdir(exist_ok=True)
     for name, text in pages().items():
         (REFERENCE / name).write_text(text, "utf-8")
+    event_schema.FILE.write_text(event_schema.text(), "utf-8")
 
 
 if __name__ == "__main__":

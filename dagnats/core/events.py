@@ -70,7 +70,7 @@ class RunStarted(Event, frozen=True, kw_only=True):
 
 
 class StepScheduled(Event, frozen=True, kw_only=True):
-    """An attempt was decided; its task may start at `not_before` (unix seconds) or, when that is None, at once."""
+    """An attempt was decided; its task may start at `not_before` (unix seconds) or, without one, at once."""
 
     step: str
     attempt: int
@@ -120,7 +120,7 @@ class StepFailed(Event, frozen=True, kw_only=True):
 
 
 class StepExpanded(Event, frozen=True, kw_only=True):
-    """The instances of a step are known: `items` of a list, or None for a matrix, whose cells the plan knows."""
+    """The instances of a step are known: `items` of a list, or none of a matrix, whose cells the plan knows."""
 
     step: str
     items: tuple[JSON, ...] | None = None
@@ -143,14 +143,14 @@ class StepSkipped(Event, frozen=True, kw_only=True):
 
 
 class StepBlocked(Event, frozen=True, kw_only=True):
-    """The step can not run because these steps, its needs or before them, did not end well."""
+    """The step can not run because those that `by` names, its needs or before them, did not end well."""
 
     step: str
     by: tuple[str, ...]
 
 
 class StepCancelled(Event, frozen=True, kw_only=True):
-    """The step was stopped, or never started, because the run was cancelled. `attempt` is 0 when none began."""
+    """The step was stopped, or never started, because the run was cancelled. `attempt` is 0 when none was scheduled."""
 
     step: str
     attempt: int

@@ -2,6 +2,7 @@
 
 import base64
 import codecs
+import re
 from collections.abc import Sequence
 
 from dagnats.core.codec import VERSION, event_record
@@ -10,10 +11,15 @@ from dagnats.core.text import encode_json
 from dagnats.report.console import Console
 from dagnats.report.reporter import Reporter
 
+_SURROGATE = re.compile("[\ud800-\udfff]")
+
 
 def event_json(event: AnyEvent) -> str:
-    """Give an event as one line of JSON."""
-    return encode_json(event_record(event))
+    """Give an event as one line of JSON.
+
+    A variable of the environment may hold bytes that are no UTF-8: their surrogates are escaped, so that the line is UTF-8 whatever it holds.
+    """
+    return _SURROGATE.sub(lambda found: f"\\u{ord(found[0]):04x}", encode_json(event_record(event)))
 
 
 class JsonLines(Reporter):

@@ -11,16 +11,16 @@ from pathlib import Path, PurePosixPath
 import pytest
 
 PROJECT = Path(__file__).parents[2]
-SCHEMA = PROJECT / "schemas" / "pipeline.schema.json"
+SCHEMAS = sorted((PROJECT / "schemas").iterdir())
 TEMPLATES = sorted((PROJECT / "dagnats" / "cli" / "templates").iterdir())
-SCHEMA_IN_WHEEL = "dagnats/definition/pipeline.schema.json"
+IN_WHEEL = "dagnats/definition"
 PUBLISHED_DIRECTORIES = (".ci", "dagnats", "schemas", "pipelines", "tests", "bench", "docs")
 PUBLISHED_FILES = ("README.md", "CHANGELOG.md", "LICENSE", "pyproject.toml")
 SHOW_SCHEMA = """\
 import sys, dagnats
 from dagnats.definition.schema import schema_text
 print(dagnats.__file__, file=sys.stderr)
-sys.stdout.write(schema_text())
+sys.stdout.write(schema_text(sys.argv[1]))
 """
 
 
@@ -87,18 +87,20 @@ def files_of(tree: Path) -> set[str]:
 
 
 @pytest.mark.parametrize("source", ["tree", "archive"])
-def test_a_wheel_holds_the_package_its_templates_and_the_schema_and_nothing_else(
+def test_a_wheel_holds_the_package_its_templates_and_the_schemas_and_nothing_else(
     source: str, wheel: Path, published: Path
 ) -> None:
     with zipfile.ZipFile(wheel if source == "tree" else only(published, "*.whl")) as archive:
         names = set(archive.namelist())
-        assert archive.read(SCHEMA_IN_WHEEL) == SCHEMA.read_bytes()
+        for schema in SCHEMAS:
+            assert archive.read(f"{IN_WHEEL}/{schema.name}") == schema.read_bytes()
     package = {
         str(file.relative_to(PROJECT))
         for file in (PROJECT / "dagnats").rglob("*")
         if file.suffix in {".py", ".typed", ".yaml"}
     }
-    assert {name for name in names if PurePosixPath(name).parts[0] == "dagnats"} == {*package, SCHEMA_IN_WHEEL}
+    package |= {f"{IN_WHEEL}/{schema.name}" for schema in SCHEMAS}
+    assert {name for name in names if PurePosixPath(name).parts[0] == "dagnats"} == package
     assert {PurePosixPath(name).parts[0] for name in names} == {
         "dagnats",
         PurePosixPath(wheel.stem).name.split("-py3")[0] + ".dist-info",
@@ -109,7 +111,8 @@ def test_the_source_archive_holds_all_that_a_checkout_has(unpacked: Path) -> Non
     assert files_of(unpacked) == files_of(PROJECT)
     for name in PUBLISHED_FILES:
         assert (unpacked / name).read_bytes() == (PROJECT / name).read_bytes()
-    assert (unpacked / "schemas" / SCHEMA.name).read_bytes() == SCHEMA.read_bytes()
+    for schema in SCHEMAS:
+        assert (unpacked / "schemas" / schema.name).read_bytes() == schema.read_bytes()
 
 
 def test_the_source_archive_can_run_the_commands_of_the_readme(unpacked: Path, tmp_path: Path) -> None:
@@ -130,18 +133,19 @@ def test_the_source_archive_can_run_the_commands_of_the_readme(unpacked: Path, t
 
 
 @pytest.mark.parametrize("source", ["wheel", "wheel of the archive", "editable"])
-def test_an_install_finds_the_one_schema_and_the_templates(
+def test_an_install_finds_each_schema_once_and_the_templates(
     source: str, wheel: Path, published: Path, tmp_path: Path
 ) -> None:
     what = {"wheel": [wheel], "wheel of the archive": [only(published, "*.whl")], "editable": ["--editable", PROJECT]}
     programs = environment(tmp_path / "environment", *what[source])
     assert run(programs / "dagnats", "--version", cwd=tmp_path).stdout.startswith(b"dagnats")
-    shown = run(programs / "python", "-c", SHOW_SCHEMA, cwd=tmp_path)
-    assert shown.stdout == SCHEMA.read_bytes()
+    for schema in SCHEMAS:
+        shown = run(programs / "python", "-c", SHOW_SCHEMA, schema.name, cwd=tmp_path)
+        assert shown.stdout == schema.read_bytes()
     for template in TEMPLATES:
         run(programs / "dagnats", "init", "--template", template.stem, template.name, cwd=tmp_path)
         assert (tmp_path / template.name).read_bytes() == template.read_bytes()
     at_home = PROJECT if source == "editable" else tmp_path
     assert Path(shown.stderr.decode().strip()).is_relative_to(at_home)
-    copies = list((tmp_path / "environment").rglob("pipeline.schema.json"))
-    assert len(copies) == (0 if source == "editable" else 1)
+    copies = sorted(file.name for file in (tmp_path / "environment").rglob("*.schema.json") if "dagnats" in file.parts)
+    assert copies == ([] if source == "editable" else [schema.name for schema in SCHEMAS])

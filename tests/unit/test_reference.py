@@ -26,6 +26,11 @@ def test_a_page_of_the_reference_is_what_the_program_says(name):
     assert page.read_text() == PAGES[name], f"docs/reference/{name} is old: run `python -m docs.generate`"
 
 
+def test_the_schema_of_events_is_what_the_program_writes():
+    made = runpy.run_path(str(ROOT / "docs" / "event_schema.py"))
+    assert made["FILE"].read_text() == made["text"](), "the schema of events is old: run `python -m docs.generate`"
+
+
 def test_there_are_no_other_pages():
     assert {page.name for page in (ROOT / "docs" / "reference").iterdir()} == set(PAGES)
 
