@@ -87,6 +87,7 @@ FIELDS = {
     "Step.allow_failure": "Whether it may fail, or the exit codes with which it may.",
     "Step.outputs": "What is declared of its outputs, by name.",
     "Step.line": "The line of its file where it begins.",
+    "Step.file": "The file in which it stands; left out when that is the pipeline's own.",
     "Step.fan_out": "The instances of a step with `matrix` or `foreach`.",
     "Step.each_condition": "Whether the condition is asked of every instance.",
     "Step.mutex": "Of the steps that share it, one at a time runs.",

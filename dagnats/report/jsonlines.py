@@ -34,7 +34,7 @@ class JsonLines(Reporter):
         for event in events:
             if isinstance(event, StepSucceeded | StepFailed | StepCancelled) and self._held:
                 self._release(event.step, event.attempt)
-            self._console.out(event_json(event).encode("utf-8", "surrogatepass") + b"\n")
+            self._console.out(event_json(event).encode() + b"\n")
 
     def output(self, step: str, attempt: int, stream: str, chunk: bytes) -> None:
         """Write output: `text`, or `base64` where it is not UTF-8."""
