@@ -17,6 +17,7 @@ FIELDS = {
     "params": "The values of the params, by name, as templates see them.",
     "vars": "The values of the vars, by name.",
     "notes": "Why an output has no value, by the name of the output.",
+    "summary": "The Markdown that the step wrote to `$DAGNATS_SUMMARY`.",
     "RunStarted.run": "The name of the run, unique in the project.",
     "RunStarted.plan": "What will be run: the checked pipeline, without its comments and with its defaults applied.",
     "RunStarted.max_parallel": "How many steps may run at once.",
