@@ -1,6 +1,7 @@
 """From a state to what a step needs: contexts for its templates, the truth of its `if`, and the task that asks for an attempt."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ from dagnats.core.decide import EvaluationError
 from dagnats.core.pipeline import JSON, Step
 from dagnats.core.planstate import PlanState
 from dagnats.core.state import TERMINAL, RunState, Status, StepState
-from dagnats.core.text import encode_json, has_template
+from dagnats.core.text import encode_json, has_template, text_of
 from dagnats.definition.params import accepted_of_step
 from dagnats.errors import UsageError
 
@@ -77,7 +78,7 @@ class Dispatch:
             script, values = _script(script, context, step.shell)
             env |= values
         if step.command is not None:
-            argv = [_text(part, context, "command") for part in step.command]
+            argv = _argv(step.command, context)
         env |= {
             "DAGNATS_RUN_ID": state.run,
             "DAGNATS_STEP": step.id,
@@ -287,6 +288,24 @@ def _text(text: str, context: Mapping[str, JSON], where: str) -> str:
         return text
     rendered: str = guarded(where, lambda template: template.render_text(text, context))
     return rendered
+
+
+def _argv(command: Sequence[str], context: Mapping[str, JSON]) -> list[str]:
+    """Give the words of a command; one that is exactly one expression stands for all items of a list."""
+    argv: list[str] = []
+    for part in command:
+        if not has_template(part):
+            argv.append(part)
+            continue
+        value: JSON = guarded("command", partial(_rendered, part, context))
+        argv += map(text_of, value) if isinstance(value, list) else [text_of(value)]
+    if not argv or not argv[0]:
+        raise EvaluationError("command: it has no program")
+    return argv
+
+
+def _rendered(text: str, context: Mapping[str, JSON], template: Any) -> JSON:
+    return template.render(text, context)
 
 
 def _script(script: str, context: Mapping[str, JSON], shell: str | tuple[str, ...]) -> tuple[str, dict[str, str]]:

@@ -27,6 +27,7 @@ class Request(Struct, frozen=True):
     text: bytes | None = None
     params: Mapping[str, str] = field(default_factory=dict)
     param_files: Mapping[str, JSON] = field(default_factory=dict)
+    files: Sequence[str] | None = None  # of `--files`, as the steps see them
     jobs: int | None = None
     output: str = "auto"
     color: str = "auto"

@@ -66,7 +66,7 @@ def _run(request: Request) -> "RunState":
     _check_exit_code_from(request, plan)
     _check_reports(request)
     refuse_unset(plan, os.environ)
-    params = resolve(plan.params, request.params, request.param_files, os.environ)
+    params = resolve(plan.params, request.params, _from_files(request, plan), os.environ)
     workspace = project_root(request.file)
     # What the files hold goes to processes and nowhere else: no event and no task has it.
     dotenv = {file: _dotenv(one, workspace, file) for file, one in {"": plan, **plan.pipelines}.items() if one.dotenv}
@@ -111,6 +111,17 @@ def _started_server(guardian: Guardian, directory: "Path") -> Server:
     except OSError as error:
         raise EngineError(f"the run could not be set up in {directory}: {error.strerror}") from error
     return server
+
+
+def _from_files(request: Request, plan: "Pipeline") -> "Mapping[str, JSON]":
+    """Give the parameters of `--params-file`, and the one of `--files`."""
+    if request.files is None:
+        return request.param_files
+    if "files" not in plan.params:
+        raise UsageError(
+            f"--files: {plan.name} has no param `files`: declare `files: {{type: array, default: []}}` in its params"
+        )
+    return {**request.param_files, "files": list(request.files)}
 
 
 def _check_reports(request: Request) -> None:

@@ -12,7 +12,15 @@ import click
 
 from dagnats import __version__
 from dagnats.cli import author
-from dagnats.cli.options import complete_file, complete_step, params_options, report_options, selection_options
+from dagnats.cli.options import (
+    FILES_GIVEN,
+    FilesLast,
+    complete_file,
+    complete_step,
+    params_options,
+    report_options,
+    selection_options,
+)
 from dagnats.errors import DagnatsError
 
 
@@ -22,9 +30,15 @@ def cli() -> None:
     """Run pipelines: steps with needs, as processes, with a journal of everything that happens."""
 
 
-@cli.command()
+@cli.command(cls=FilesLast)
 @click.argument("file", required=False, shell_complete=complete_file)
 @params_options
+@click.option(
+    "--files",
+    multiple=True,
+    metavar="NAME...",
+    help="Set the parameter `files` to the names that follow, to the end of the line.",
+)
 @click.option(
     "-j",
     "--jobs",
@@ -95,12 +109,20 @@ def cli() -> None:
     help="Say nothing of steps that did well; what steps print is shown all the same.",
 )
 @click.option("-v", "--verbose", is_flag=True, envvar="DAGNATS_VERBOSE", help="Say also when steps start.")
-def run(file: str | None, params: tuple[str, ...], params_file: str | None, *, help_params: bool, **flags: Any) -> int:
+def run(
+    file: str | None,
+    params: tuple[str, ...],
+    params_file: str | None,
+    files: tuple[str, ...],
+    *,
+    help_params: bool,
+    **flags: Any,
+) -> int:
     """Run the pipeline in FILE.
 
     `-` reads it from stdin; without FILE it is dagnats.yaml or pipeline.yaml in this directory.
     """
-    from dagnats.cli.sources import read_assignments, read_pipeline, reported, selection_of  # noqa: PLC0415 - the same as below
+    from dagnats.cli.sources import read_assignments, read_pipeline, reported, seen_from_project, selection_of  # noqa: PLC0415 - the same as below
     from dagnats.request import Request  # noqa: PLC0415 - measured: --help and --version must not pay for it
     from dagnats.run import run as run_pipeline  # noqa: PLC0415 - the same
 
@@ -110,11 +132,13 @@ def run(file: str | None, params: tuple[str, ...], params_file: str | None, *, h
 
         return reported(lambda: show_params(name, text))
     given, from_file = read_assignments(params, params_file)
+    has_files = click.get_current_context().meta.get(FILES_GIVEN)
     request = Request(
         file=name,
         text=text,
         params=given,
         param_files=from_file,
+        files=seen_from_project(name, files) if has_files else None,
         selection=selection_of(flags),
         again=["dagnats", *sys.argv[1:]],
         **flags,
@@ -144,6 +168,19 @@ def validate(files: tuple[str, ...], form: str, *, strict: bool) -> int:
     from dagnats.cli.validate import validate_files  # noqa: PLC0415 - measured: --help and --version must not pay for it
 
     return validate_files(files, form, strict=strict)
+
+
+@cli.command()
+@click.argument("name", metavar="[RUN]", required=False)
+@report_options
+def report(name: str | None, **files: str | None) -> int:
+    """Write reports of a RUN that is over; without files, its summary to stdout.
+
+    RUN is its name or the beginning of it, and the newest unless given. They are what `run` would have written with the same options; `-` is stdout.
+    """
+    from dagnats.cli.report import write_reports  # noqa: PLC0415 - measured: --help and --version must not pay for it
+
+    return write_reports(name, {kind.removesuffix("_file"): path for kind, path in files.items()})
 
 
 for command in author.COMMANDS:

@@ -8,6 +8,7 @@ import click
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
 
+FILES_GIVEN = "dagnats.files"  # whether there was `--files`, be it without a name, in a context's `meta`
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 
@@ -58,6 +59,18 @@ def params_options(command: Command) -> Command:
         "-p", "--param", "params", multiple=True, metavar="NAME=VALUE", help="Set a parameter; may be given again."
     )
     return given(option(command))
+
+
+class FilesLast(click.Command):
+    """A command whose option `--files` takes the rest of the line, as pre-commit and xargs put names of files at its end, whatever they look like."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Give each of the files the option of its own that click wants."""
+        if "--files" in args:
+            at = args.index("--files")
+            ctx.meta[FILES_GIVEN] = True
+            args = args[:at] + [f"--files={name}" for name in args[at + 1 :]]
+        return super().parse_args(ctx, args)
 
 
 def report_options(command: Command) -> Command:

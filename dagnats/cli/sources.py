@@ -40,6 +40,14 @@ def read_assignments(params: Sequence[str], params_file: str | None) -> tuple[di
     return given, load_mapping(params_file) if params_file is not None else {}
 
 
+def seen_from_project(pipeline: str, files: Sequence[str]) -> list[str]:
+    """Give names of files, which are seen from here, as the steps of a pipeline see them."""
+    root = project_root(pipeline)
+    if root == Path.cwd():
+        return list(files)
+    return [file if Path(file).is_absolute() else os.path.relpath(file, root) for file in files]
+
+
 def selection_of(flags: dict[str, Any]) -> Selection:
     """Take the selection out of a command's flags."""
     return Selection(**{name: tuple(flags.pop(name)) for name in ("only", "start", "until", "skip")})

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from dagnats.core.decide import EvaluationError
 from dagnats.core.pipeline import JSON, Pipeline, Step
-from dagnats.core.text import has_template
+from dagnats.core.text import has_template, text_of
 from dagnats.definition.defaults import MAKING
 from dagnats.definition.known import Known, LaterError, verdict
 from dagnats.definition.pipeline_steps import MEANINGLESS
@@ -122,7 +122,7 @@ def _field(key: str, node: Node, step: Step, known: Known) -> JSON:
         case "if":
             return _condition(node, step, known)
         case "command":
-            return [_text(item, known) for item in node.items()]
+            return [word for item in node.items() for word in _words(item, known)]
         case "name":
             return _name(node, known)
         case "working_dir":
@@ -161,6 +161,16 @@ def _text(node: Node, known: Known) -> str:
     except (LaterError, EvaluationError):
         return text  # what can not be evaluated fails in the run, where it would have failed before
     return settled if settled and not _is_unreadable(settled) else text
+
+
+def _words(node: Node, known: Known) -> list[str]:
+    """Give what a word of a command becomes: the items of a list, if it is exactly one expression that gives one."""
+    text = as_text(node) or ""
+    settled = _settled(text, known) if has_template(text) else text
+    if not isinstance(settled, list):
+        return [_text(node, known)]
+    words = [text_of(item) for item in settled]
+    return [text] if any(map(_is_unreadable, words)) else words
 
 
 def _settled(value: JSON, known: Known) -> JSON:

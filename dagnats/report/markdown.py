@@ -30,7 +30,7 @@ _SIGNS = {
     Status.BLOCKED: "⛔",
 }
 _OUTCOMES = {Outcome.SUCCEEDED: "✅", Outcome.FAILED: "❌", Outcome.TIMED_OUT: "⏱️", Outcome.CANCELLED: "🚫"}
-_MARKUP = re.compile(r"([\\`*_{}\[\]()#+!|~$-])")
+_MARKUP = re.compile(r"([\\`*_\[\]|~#$])")
 
 
 def summary_wants(record: Record) -> dict[Owner, int]:

@@ -1,0 +1,78 @@
+"""Runs that are over, found by name in their project, and read from the store that each has left."""
+
+import asyncio
+import fcntl
+import os
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import TypeVar
+
+from dagnats.bus.link import Link
+from dagnats.bus.server import Server
+from dagnats.definition.problems import quoted
+from dagnats.errors import EngineError, UsageError
+from dagnats.process import Guardian
+
+NAMED = 5  # runs, in the text of an error
+Result = TypeVar("Result")
+
+
+def find(name: str | None) -> Path:
+    """Give the directory of a run of this project: by its name, or the beginning of it, else the newest. Raises UsageError."""
+    here = Path.cwd()
+    runs = next((runs for base in (here, *here.parents) if (runs := base / ".dagnats" / "runs").is_dir()), None)
+    if runs is None:
+        raise UsageError(
+            f"no run is kept in {here} or above it: runs are kept in `.dagnats` of their project, unless they are ephemeral"
+        )
+    known = sorted((path for path in runs.iterdir() if (path / "lock").exists()), key=_started_at, reverse=True)
+    found = [path for path in known if name is None or path.name == name]
+    found = found or [path for path in known if name is not None and path.name.startswith(name)]
+    if not found:
+        kept = ", ".join(path.name for path in known[:NAMED]) or "none"
+        raise UsageError(
+            f"there is no run {quoted(name or '')} in {runs}; the newest are: {kept}"
+            if name
+            else f"no run is kept in {runs}"
+        )
+    if name is not None and len(found) > 1:
+        raise UsageError(
+            f"{quoted(name)} is the beginning of several runs: {', '.join(path.name for path in found[:NAMED])}"
+        )
+    return found[0]
+
+
+def _started_at(path: Path) -> float:
+    return (path / "lock").stat().st_mtime
+
+
+def read(directory: Path, use: Callable[[Link], Awaitable[Result]]) -> Result:
+    """Start a server on the store of a run, and use it. Raises UsageError while the run goes on, and what `use` raises."""
+    lock = os.open(directory / "lock", os.O_RDWR | os.O_CLOEXEC)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(lock)
+        raise UsageError(
+            f"run {directory.name} is still going on, or being read: try again when it has ended"
+        ) from None
+    try:
+        return asyncio.run(_read(directory, use))
+    finally:
+        os.close(lock)
+
+
+async def _read(directory: Path, use: Callable[[Link], Awaitable[Result]]) -> Result:
+    guardian = Guardian.start()
+    guardian.attach(asyncio.get_running_loop())
+    link = Link()
+    try:
+        server = Server(guardian, directory)
+        server.start()
+        await link.connect(await server.ready())
+        return await use(link)
+    except OSError as error:
+        raise EngineError(f"run {directory.name} can not be read: {error}") from error
+    finally:
+        await link.close()
+        await guardian.close()
