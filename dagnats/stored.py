@@ -10,6 +10,7 @@ from typing import TypeVar
 from dagnats.bus.link import Link
 from dagnats.bus.server import Server
 from dagnats.definition.problems import quoted
+from dagnats.definition.project import project_root
 from dagnats.errors import EngineError, UsageError
 from dagnats.process import Guardian
 
@@ -19,11 +20,12 @@ Result = TypeVar("Result")
 
 def find(name: str | None) -> Path:
     """Give the directory of a run of this project: by its name, or the beginning of it, else the newest. Raises UsageError."""
-    here = Path.cwd()
-    runs = next((runs for base in (here, *here.parents) if (runs := base / ".dagnats" / "runs").is_dir()), None)
+    here, root = Path.cwd(), project_root("-")
+    bases = [base for base in (here, *here.parents) if base.is_relative_to(root)]
+    runs = next((runs for base in bases if (runs := base / ".dagnats" / "runs").is_dir()), None)
     if runs is None:
         raise UsageError(
-            f"no run is kept in {here} or above it: runs are kept in `.dagnats` of their project, unless they are ephemeral"
+            f"no run is kept in {root}: a run is kept in `.dagnats` of its project, unless it is ephemeral"
         )
     known = sorted((path for path in runs.iterdir() if (path / "lock").exists()), key=_started_at, reverse=True)
     found = [path for path in known if name is None or path.name == name]

@@ -19,6 +19,7 @@ from dagnats.cli.options import (
     complete_step,
     params_options,
     report_options,
+    said,
     selection_options,
 )
 from dagnats.errors import DagnatsError
@@ -192,7 +193,7 @@ def guarded(call: Callable[[], int | None]) -> int:
     try:
         return call() or 0
     except DagnatsError as error:
-        click.echo(str(error), err=True)
+        click.echo(said(str(error)), err=True)
         return error.exit_code
     except click.ClickException as error:
         error.show()

@@ -1,5 +1,6 @@
 """Options that several commands share, and what a shell is offered to complete them. Nothing here may be slow to import."""
 
+import os
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -10,6 +11,15 @@ if TYPE_CHECKING:
 
 FILES_GIVEN = "dagnats.files"  # whether there was `--files`, be it without a name, in a context's `meta`
 Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+def said(text: str) -> str:
+    """Give what is said of an error, so that on GitHub Actions no text in it, such as the name of a file, is a command."""
+    if os.environ.get("GITHUB_ACTIONS") != "true":
+        return text
+    from dagnats.core.text import no_command  # noqa: PLC0415 - only there
+
+    return "\n".join(map(no_command, text.splitlines()))
 
 
 def _item(value: str, **more: Any) -> "CompletionItem":

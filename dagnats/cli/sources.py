@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from msgspec import Struct
 
+from dagnats.cli.options import said
 from dagnats.core.pipeline import JSON, Pipeline
 from dagnats.definition import InvalidPipelineError, load, load_mapping, step_ids, summary
 from dagnats.definition import params as parameters
@@ -84,7 +85,7 @@ def reported(call: Callable[[], int]) -> int:
     try:
         return call()
     except InvalidPipelineError as error:
-        click.echo(f"{error}\n{summary(error.total, error.files)}; nothing was started", err=True)
+        click.echo(said(f"{error}\n{summary(error.total, error.files)}; nothing was started"), err=True)
         return error.exit_code
 
 

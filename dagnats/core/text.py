@@ -45,6 +45,12 @@ def workflow_command(name: str, message: str = "", **properties: str | int) -> s
     return f"::{name}{' ' + written if written else ''}::{_data(message)}"
 
 
+def no_command(line: str) -> str:
+    """Give a line that GitHub Actions does not take for a command: those begin with `::`, or have `##[` anywhere."""
+    line = line.replace("##[", "## [")
+    return line.replace("::", ": :", 1) if line.lstrip().startswith("::") else line
+
+
 def _data(text: str) -> str:
     return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
 

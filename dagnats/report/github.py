@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 
 from dagnats.core.events import AnyEvent
 from dagnats.core.state import RunState
-from dagnats.core.text import workflow_command
+from dagnats.core.text import no_command, workflow_command
 from dagnats.report.annotations import annotations
 from dagnats.report.console import Console
 from dagnats.report.screen import Colours, fit
@@ -25,18 +25,17 @@ class GitHub:
 
     def __init__(self, console: Console, *, masks: Iterable[str], checkout: str | None, has_title: bool) -> None:
         self._console = console
-        self._masks = masks
         self._checkout = checkout
         self._has_title = has_title
         self._token = secrets.token_hex(16)
         self._colours = Colours()
         self._state: RunState | None = None
+        for mask in masks:  # before anything else is said
+            self._line(workflow_command("add-mask", mask))
 
     def begin_run(self, state: RunState) -> None:
-        """Hide what shall be hidden, then say what runs."""
+        """Say what runs."""
         self._state = state
-        for mask in self._masks:
-            self._line(workflow_command("add-mask", mask))
         if self._has_title:
             self.say(run_title(state))
 
@@ -57,7 +56,7 @@ class GitHub:
 
     def say(self, line: str) -> None:
         """Write a line of the program's own."""
-        self._line(harmless(line))
+        self._line(no_command(line))
 
     def unfinished(self, line: bytes) -> None:
         """Only whole lines are shown."""
@@ -109,9 +108,3 @@ class GitHub:
 
     def _line(self, line: str) -> None:
         self._console.out(line.encode("utf-8", "replace") + b"\n")
-
-
-def harmless(line: str) -> str:
-    """Give a line that the runner of GitHub does not take for a command: those begin with `::`, or have `##[` anywhere."""
-    line = line.replace("##[", "## [")
-    return line.replace("::", ": :", 1) if line.lstrip().startswith("::") else line

@@ -27,6 +27,8 @@ _VARYING = (
     (re.compile(r'"versions":\{[^}]*\}'), '"versions":VERSIONS'),
     (re.compile(r'"jitter":[0-9.e-]+'), '"jitter":JITTER'),
     (re.compile(r"(?<=  )(\d+h)?(\d+m)?\d+(\.\d+)?m?s$", re.MULTILINE), "TIME"),
+    (re.compile(r"\b[0-9a-f]{32}\b"), "RANDOM"),
+    (re.compile(r"\x1b\[2m  \S+\x1b\[0m$", re.MULTILINE), "  TIME"),
     (re.compile(r"\bin \S+ \(critical path \S+\)"), "in TIME (critical path TIME)"),
 )
 
@@ -49,7 +51,7 @@ def test_scenario(name, tmp_path, snapshot):
     if (workspace / "setup").exists():
         subprocess.run(["sh", "-eu", "setup"], cwd=workspace, check=True, timeout=60)
 
-    result = dagnats([*args, "--events", EVENTS] if args[:1] == ["run"] else args, workspace, env)
+    result = dagnats(with_events(args) if args[:1] == ["run"] else args, workspace, env)
 
     assert result.code == expected["exit_code"], result.text
     assert "Traceback" not in result.text
@@ -64,6 +66,12 @@ def test_scenario(name, tmp_path, snapshot):
         assert not (workspace / EVENTS).exists()
     assert not (workspace / "pwned").exists()
     assert normalised(result.text, workspace) == snapshot
+
+
+def with_events(args: list[str]) -> list[str]:
+    """Have the events written; what stands behind `--files` are files."""
+    end = args.index("--files") if "--files" in args else len(args)
+    return [*args[:end], "--events", EVENTS, *args[end:]]
 
 
 def parsed(command: str) -> tuple[dict[str, str], list[str]]:
