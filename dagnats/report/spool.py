@@ -69,5 +69,5 @@ class Spool:
 
     def _shrink(self) -> None:
         if not self._pieces and self._file is not None:
-            self._file.truncate(0)
-            self._file_bytes = 0
+            self._file.close()
+            self._file, self._file_bytes = None, 0

@@ -1,0 +1,128 @@
+"""One attempt streams, the others wait for their turn, and nothing is lost."""
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from dagnats.report.spool import Spool
+from dagnats.report.turns import Turns
+
+A, B, C = ("a", 1), ("b", 1), ("c", 1)
+
+
+class Paper:
+    """Writes down what it is told to paint, and that blocks never overlap."""
+
+    def __init__(self):
+        self.seen = []
+        self.open = None
+
+    def begin(self, owner):
+        assert self.open is None
+        self.open = owner
+        self.seen.append(f"[{owner[0]}{owner[1]}")
+
+    def lines(self, lines):
+        assert self.open is not None
+        self.seen.append(lines.decode().rstrip("\n"))
+
+    def end(self):
+        assert self.open is not None
+        self.open = None
+        self.seen.append("]")
+
+    def say(self, line):
+        self.seen.append(f"*{line}")
+
+
+def on_paper(*, streams=True, memory=1 << 20):
+    paper = Paper()
+    return paper, Turns(paper, Spool(memory), streams=streams)
+
+
+def test_who_prints_first_streams_and_others_follow_in_the_order_of_their_ends():
+    paper, turns = on_paper()
+    turns.output(A, b"a1\n")
+    turns.output(B, b"b1\n")
+    turns.output(C, b"c1\n")
+    turns.over(C, ["c ended"])
+    turns.output(A, b"a2\n")
+    turns.over(A, ["a ended"])
+    turns.output(B, b"b2\n")
+    turns.over(B, ["b ended"])
+    seen = ["[a1", "a1", "a2", "]", "*a ended", "[c1", "c1", "]", "*c ended", "[b1", "b1", "b2", "]", "*b ended"]
+    assert paper.seen == seen
+
+
+def test_a_silent_one_is_one_line_and_keeps_nobody_waiting():
+    paper, turns = on_paper()
+    turns.over(A, ["a ended"])
+    turns.output(B, b"b1\n")
+    turns.over(C, ["c ended"])
+    assert paper.seen == ["*a ended", "[b1", "b1"]
+    turns.over(B, ["b ended"])
+    assert paper.seen[3:] == ["]", "*b ended", "*c ended"]
+
+
+def test_without_streams_each_is_shown_when_it_has_ended():
+    paper, turns = on_paper(streams=False)
+    turns.output(A, b"a1\n")
+    turns.output(B, b"b1\n")
+    assert paper.seen == []
+    turns.over(B)
+    turns.output(A, b"a2\n")
+    turns.over(A)
+    assert paper.seen == ["[b1", "b1", "]", "[a1", "a1", "a2", "]"]
+
+
+def test_what_is_not_worth_showing_is_dropped():
+    paper, turns = on_paper(streams=False)
+    turns.output(A, b"a1\n")
+    turns.over(A, is_shown=False)
+    turns.close()
+    assert paper.seen == []
+
+
+def test_the_end_shows_what_never_ended():
+    paper, turns = on_paper()
+    turns.output(A, b"a1\n")
+    turns.output(B, b"b1\n")
+    turns.close()
+    assert paper.seen == ["[a1", "a1", "]", "[b1", "b1", "]"]
+
+
+def test_what_does_not_fit_into_memory_waits_in_a_file():
+    paper, turns = on_paper(memory=10)
+    turns.output(A, b"a\n")
+    for number in range(50):
+        turns.output(B, b"%d\n" % number)
+        turns.output(C, b"c%d\n" % number)
+    turns.over(C)
+    turns.over(A)
+    turns.over(B)
+    numbers = [str(number) for number in range(50)]
+    assert paper.seen == ["[a1", "a", "]", "[c1", *(f"c{n}" for n in numbers), "]", "[b1", *numbers, "]"]
+
+
+@settings(deadline=None)
+@given(st.lists(st.tuples(st.sampled_from([A, B, C, ("a", 2)]), st.booleans()), max_size=40), st.booleans())
+def test_every_line_is_shown_once_and_in_the_order_of_its_step(acts, streams):
+    paper, turns = on_paper(streams=streams, memory=20)
+    given, over = {}, set()
+    for number, (owner, ends) in enumerate(acts):
+        if owner in over:
+            continue
+        if ends:
+            over.add(owner)
+            turns.over(owner, [f"{owner}"])
+        else:
+            given.setdefault(owner, []).append(str(number))
+            turns.output(owner, b"%d\n" % number)
+    turns.close()
+    shown, owner = {}, None
+    for word in paper.seen:
+        if word.startswith("["):
+            owner = (word[1:-1], int(word[-1]))
+        elif word.isdigit():
+            shown.setdefault(owner, []).append(word)
+    assert shown == given
+    assert paper.open is None
