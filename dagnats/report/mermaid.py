@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from dagnats.core.state import Status, StepState
 from dagnats.report.graph import mermaid_lines, numbers
 from dagnats.report.record import Record
-from dagnats.report.view import clean, took_s
+from dagnats.report.view import SIGNS, clean, took_s
 
 NODES_MAX = 100
 EDGES_MAX = 400
@@ -65,7 +65,8 @@ def _bars(steps: list[StepState], began_at: float) -> Iterator[str]:
     for step in steps:
         start, end = step.first_started_at or began_at, step.ended_at or began_at
         name = "".join(char if char.isalnum() or char in " _-.,=/[]" else " " for char in clean(step.step.id))
-        yield f"    {name[:NAME_MAX]} :{_BARS.get(step.status, '')}{_at(start - began_at)}, {_at(end - began_at)}"
+        # with a sign before it no name is a word of Mermaid's own
+        yield f"    {SIGNS.get(step.status, ('●', ''))[0]} {name[:NAME_MAX]} :{_BARS.get(step.status, '')}{_at(start - began_at)}, {_at(end - began_at)}"
 
 
 def _at(seconds: float) -> str:

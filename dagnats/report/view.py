@@ -30,7 +30,7 @@ LINES_SHOWN = 30  # of one pipeline that a step runs, there
 _BAD_FIRST = (Status.FAILED, Status.TIMED_OUT, Status.WARNING)
 _FAILED = (Status.FAILED, Status.TIMED_OUT)
 _RED, _GREEN, _YELLOW, _DIM, _BOLD = "31", "32", "33", "2", "1"
-_SIGNS = {
+SIGNS = {
     Status.SUCCEEDED: ("✓", _GREEN),
     Status.WARNING: ("!", _YELLOW),
     Status.FAILED: ("✗", _RED),
@@ -116,7 +116,7 @@ def note_lines(event: AnyEvent) -> Iterator[str]:
 
 def step_line(step: StepState, style: Style) -> str:
     """Say how a step ended."""
-    sign, code = _SIGNS.get(step.status, (" ", _DIM))
+    sign, code = SIGNS.get(step.status, (" ", _DIM))
     took = f"  {duration(took_s(step))}" if step.first_started_at is not None else ""
     reason = clean(why(step))
     return (

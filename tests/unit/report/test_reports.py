@@ -62,7 +62,7 @@ def test_summary_says_everything():
     assert "### cells\\[py=3.11\\]\n\n**Coverage** 97 %" in page
     assert page.count("```mermaid") == 2
     assert "class s2,s6 failed" in page
-    assert "test :crit, 1970-01-01 00:00:09.000, 1970-01-01 00:00:13.000" in page
+    assert "✗ test :crit, 1970-01-01 00:00:09.000, 1970-01-01 00:00:13.000" in page
 
 
 def test_junit_has_a_test_for_each_step_that_did_something_itself():
