@@ -29,7 +29,6 @@ for _ in range({times}):
 """
 PIPELINE = """\
 name: bench
-secrets: {secrets}
 steps:
   - id: step
     command: ["{python}", producer.py]
@@ -106,14 +105,19 @@ def _run(name: str, setting: Setting, values: Sequence[str], text: bytes) -> Cal
     return sample
 
 
-def _write(directory: Path, values: Sequence[str], text: bytes) -> None:
+def secrets_text(directory: Path, values: Sequence[str]) -> str:
+    """Write the values into files of the directory; gives the lines of a pipeline that names them."""
     sources = []
     for number, value in enumerate(values):
         (directory / f"secret{number}").write_text(value)
         sources.append(f"S{number}: file://secret{number}")
+    return f"secrets: {{{', '.join(sources)}}}\n"
+
+
+def _write(directory: Path, values: Sequence[str], text: bytes) -> None:
     (directory / "block.txt").write_bytes(text)
     (directory / "producer.py").write_text(PRODUCER.format(times=LINES * LINE_BYTES // len(text)))
-    pipeline = PIPELINE.format(secrets="{" + ", ".join(sources) + "}", python=sys.executable)
+    pipeline = PIPELINE.format(python=sys.executable) + secrets_text(directory, values)
     (directory / "pipeline.yaml").write_text(pipeline)
 
 

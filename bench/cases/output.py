@@ -4,6 +4,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from bench.cases.mask import SECRETS, secret_values, secrets_text
 from bench.graphs import Graph, Node
 from bench.process import BenchError, Finished, measure
 from bench.rounds import Case, Contender, Row, Sample
@@ -40,7 +41,7 @@ Argv = Sequence[str | Path]
 
 
 def output(setting: Setting) -> Case:
-    """The producer alone is the floor; the goal is go-task, which neither masks nor stores."""
+    """The producer alone is the floor; the goal is go-task, which neither masks nor stores, whether there are secrets or not."""
     alone = Runner("producer alone", Path(sys.executable), "unused", lambda _: "", lambda _: ["producer.py"])
     runners = [alone, setting.dagnats, *setting.go_task()]
     contenders, rows = [], []
@@ -53,6 +54,9 @@ def output(setting: Setting) -> Case:
             rows.append(
                 Row(name, "MB/s", over=f"go-task to a {target}" if ours else None, at_least=1.0 if ours else None)
             )
+        masked = f"{setting.dagnats.name}, {SECRETS} secrets, to a {target}"
+        contenders.append(_throughput(masked, setting.dagnats, PREFIXED, target, secret_values()))
+        rows.append(Row(masked, "MB/s", over=f"go-task to a {target}", at_least=1.0))
     return Case("output", "1,000,000 lines of 80 bytes from one step", contenders, rows, most_rounds=3)
 
 
@@ -75,11 +79,16 @@ def _graph(script: str) -> Graph:
     return {"step": Node((sys.executable, script))}
 
 
-def _throughput(name: str, runner: Runner, options: Sequence[str], target: str) -> Contender:
+def _throughput(
+    name: str, runner: Runner, options: Sequence[str], target: str, secrets: Sequence[str] = ()
+) -> Contender:
     def sample() -> Sample:
         with fresh_directory() as directory:
             (directory / "producer.py").write_text(PRODUCER)
             runner.write(_graph("producer.py"), directory)
+            if secrets:
+                pipeline = directory / runner.file_name
+                pipeline.write_text(pipeline.read_text() + secrets_text(directory, secrets))
             argv = runner.argv(1, options)
             if target == "file":
                 printed = directory / "printed.txt"
