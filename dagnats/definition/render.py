@@ -122,7 +122,8 @@ def _field(key: str, node: Node, step: Step, known: Known) -> JSON:
         case "if":
             return _condition(node, step, known)
         case "command":
-            return [word for item in node.items() for word in _words(item, known)]
+            words = [word for item in node.items() for word in _words(item, known)]
+            return words if words and words[0] else node.plain()  # a command without a program fails in the run
         case "name":
             return _name(node, known)
         case "working_dir":
