@@ -14,8 +14,8 @@ PROJECT = Path(__file__).parents[2]
 SCHEMAS = sorted((PROJECT / "schemas").iterdir())
 TEMPLATES = sorted((PROJECT / "dagnats" / "cli" / "templates").iterdir())
 IN_WHEEL = "dagnats/definition"
-PUBLISHED_DIRECTORIES = (".ci", "dagnats", "schemas", "pipelines", "tests", "bench", "docs")
-PUBLISHED_FILES = ("README.md", "CHANGELOG.md", "LICENSE", "pyproject.toml")
+PUBLISHED_DIRECTORIES = (".ci", ".github", "action", "dagnats", "schemas", "pipelines", "tests", "bench", "docs")
+PUBLISHED_FILES = ("action.yml", ".pre-commit-hooks.yaml", "README.md", "CHANGELOG.md", "LICENSE", "pyproject.toml")
 SHOW_SCHEMA = """\
 import sys, dagnats
 from dagnats.definition.schema import schema_text
