@@ -32,7 +32,9 @@ class User:
     def configure(self, *hooks: str) -> None:
         commit = git(self.hooks, "rev-parse", "HEAD").strip()
         lines = "".join(f"      - {{{hook}}}\n" for hook in hooks)
-        self.write(**{"__pre-commit-config__yaml": f"repos:\n  - repo: {self.hooks}\n    rev: {commit}\n    hooks:\n{lines}"})
+        self.write(
+            **{"__pre-commit-config__yaml": f"repos:\n  - repo: {self.hooks}\n    rev: {commit}\n    hooks:\n{lines}"}
+        )
 
     def call(self, *argv: str | Path) -> Result:
         done = subprocess.run(
@@ -58,7 +60,9 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def user(hooks: Path, installed: Path, tmp_path: Path) -> User:
-    identity = {f"GIT_{who}_{what}": "user@example.org" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
+    identity = {
+        f"GIT_{who}_{what}": "user@example.org" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")
+    }
     path = {"PATH": f"{PROGRAMS}:{bare(tmp_path / 'home')['PATH']}"}
     repository = tmp_path / "repository"
     repository.mkdir()
