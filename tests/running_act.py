@@ -29,9 +29,9 @@ def packages() -> dict[str, str]:
 
 
 def bare(home: Path) -> dict[str, str]:
-    """Give an environment of a machine on which nobody has set up anything."""
+    """Give an environment of a machine on which nobody has set up anything but the Python of these tests."""
     home.mkdir(exist_ok=True)
-    return packages() | {"PATH": os.environ["PATH"], "HOME": str(home)}
+    return packages() | {"PATH": f"{PROGRAMS}:{os.environ['PATH']}", "HOME": str(home)}
 
 
 def checkout(directory: Path, files: Mapping[str, str], *also: str) -> Path:

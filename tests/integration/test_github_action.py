@@ -9,7 +9,9 @@ from pathlib import Path
 
 import pytest
 from ruamel.yaml import YAML
-from running_act import BOUND_S, PROGRAMS, ROOT, Acted, act, bare, checkout
+from running_act import BOUND_S, PROGRAMS, ROOT, Acted, act, bare, checkout, packages
+
+from dagnats import __version__
 
 GOOD = """\
 name: good
@@ -209,21 +211,36 @@ def test_the_workflow_of_this_project_does_what_it_says(tmp_path: Path) -> None:
     assert acted.outputs("fails")["status"] == "failed"
 
 
-def test_a_signal_reaches_the_run(tmp_path: Path) -> None:
-    given = {
-        "PIPELINE": "waits.yaml", "PARAMS": "", "ARGS": "", "DIRECTORY": ".", "PYTHON": "python3", "VERSION": "",
-        "SUMMARY": "true", "ANNOTATIONS": "true",
-    }  # fmt: skip
-    (tmp_path / "waits.yaml").write_text("name: waits\nsteps:\n  - run: |\n      echo it waits\n      sleep 600\n")
-    env = bare(tmp_path / "home") | {f"WITH_{name}": value for name, value in given.items()}
+def direct(tmp_path: Path, env: dict[str, str], **given: str) -> subprocess.Popen[str]:
+    """Start what the action runs, as a runner does."""
+    inputs = {"PIPELINE": "", "PARAMS": "", "ARGS": "", "DIRECTORY": ".", "PYTHON": "python3", "VERSION": ""}
+    inputs |= {"SUMMARY": "true", "ANNOTATIONS": "true", **given}
+    env = bare(tmp_path / "home") | {f"WITH_{name}": value for name, value in inputs.items()} | env
     env |= {"GITHUB_ACTIONS": "true", "GITHUB_OUTPUT": str(tmp_path / "outputs"), "RUNNER_TEMP": str(tmp_path)}
     argv = ["bash", ROOT / "action" / "run"]
-    with subprocess.Popen(argv, cwd=tmp_path, env=env, stdout=subprocess.PIPE, text=True) as running:
+    return subprocess.Popen(argv, cwd=tmp_path, env=env, stdout=subprocess.PIPE, text=True)
+
+
+def test_a_signal_reaches_the_run_of_a_version_from_an_index(tmp_path: Path) -> None:
+    wheels = tmp_path / "wheels"
+    flags = ("--quiet", "--no-deps", "--no-build-isolation", "--disable-pip-version-check")
+    check("python", "-m", "pip", "wheel", *flags, "--wheel-dir", wheels, ROOT)
+    links = " ".join([str(wheels), packages().get("PIP_FIND_LINKS", "")])
+    (tmp_path / "dagnats.yaml").write_text("name: waits\nsteps:\n  - run: |\n      echo it waits\n      sleep 600\n")
+    with direct(tmp_path, {"PIP_FIND_LINKS": links}, VERSION=__version__) as running:
         for line in running.stdout:
             if line.endswith("it waits\n"):
                 running.send_signal(signal.SIGINT)
         assert running.wait(BOUND_S) == 130
     assert "cancelled" in (tmp_path / "outputs").read_text()
+
+
+def test_a_version_that_does_not_exist_is_an_error(tmp_path: Path) -> None:
+    with direct(tmp_path, {"PIP_NO_INDEX": "1"}, VERSION="99.9") as running:
+        told = running.stdout.read()
+    assert running.returncode == 3
+    assert "::error title=DagNats::dagnats could not be installed" in told
+    assert (tmp_path / "outputs").read_text() == "status=error\nexit-code=3\n"
 
 
 def check(*argv: str | Path) -> None:

@@ -63,11 +63,18 @@ def user(hooks: Path, installed: Path, tmp_path: Path) -> User:
     identity = {
         f"GIT_{who}_{what}": "user@example.org" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")
     }
-    path = {"PATH": f"{PROGRAMS}:{bare(tmp_path / 'home')['PATH']}"}
     repository = tmp_path / "repository"
     repository.mkdir()
     git(repository, "init", "--quiet")
-    return User(repository, bare(tmp_path / "home") | identity | path | {"PRE_COMMIT_HOME": str(installed)}, hooks)
+    return User(repository, bare(tmp_path / "home") | identity | {"PRE_COMMIT_HOME": str(installed)}, hooks)
+
+
+def test_what_is_published_and_what_is_told_is_valid(user: User) -> None:
+    (config,) = re.findall(r"^```yaml\n(repos:.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
+    user.write(config=config)
+    for command, file in (("validate-config", "config"), ("validate-manifest", str(ROOT / ".pre-commit-hooks.yaml"))):
+        checked = user.pre_commit(command, file)
+        assert (checked.code, checked.text) == (0, "")
 
 
 def test_the_hooks_are_found_as_they_are_published(user: User) -> None:
