@@ -2,6 +2,7 @@
 
 import contextlib
 import gc
+import io
 import os
 import signal
 import sys
@@ -21,6 +22,7 @@ from dagnats.cli.options import (
     report_options,
     said,
     selection_options,
+    told,
 )
 from dagnats.errors import DagnatsError
 
@@ -127,23 +129,24 @@ def run(
     from dagnats.request import Request  # noqa: PLC0415 - measured: --help and --version must not pay for it
     from dagnats.run import run as run_pipeline  # noqa: PLC0415 - the same
 
-    name, text = read_pipeline(file)
-    if help_params:
-        from dagnats.cli.help_params import show_params  # noqa: PLC0415 - only for those who ask
+    with told():
+        name, text = read_pipeline(file)
+        if help_params:
+            from dagnats.cli.help_params import show_params  # noqa: PLC0415 - only for those who ask
 
-        return reported(lambda: show_params(name, text))
-    given, from_file = read_assignments(params, params_file)
-    has_files = click.get_current_context().meta.get(FILES_GIVEN)
-    request = Request(
-        file=name,
-        text=text,
-        params=given,
-        param_files=from_file,
-        files=seen_from_project(name, files) if has_files else None,
-        selection=selection_of(flags),
-        again=["dagnats", *sys.argv[1:]],
-        **flags,
-    )
+            return reported(lambda: show_params(name, text))
+        given, from_file = read_assignments(params, params_file)
+        has_files = click.get_current_context().meta.get(FILES_GIVEN)
+        request = Request(
+            file=name,
+            text=text,
+            params=given,
+            param_files=from_file,
+            files=seen_from_project(name, files) if has_files else None,
+            selection=selection_of(flags),
+            again=["dagnats", *sys.argv[1:]],
+            **flags,
+        )
     return reported(lambda: run_pipeline(request))
 
 
@@ -196,7 +199,9 @@ def guarded(call: Callable[[], int | None]) -> int:
         click.echo(said(str(error)), err=True)
         return error.exit_code
     except click.ClickException as error:
-        error.show()
+        shown = io.StringIO()
+        error.show(shown)
+        click.echo(said(shown.getvalue()), err=True)
         return error.exit_code
     except (KeyboardInterrupt, click.Abort):
         return 130

@@ -1,10 +1,13 @@
 """Options that several commands share, and what a shell is offered to complete them. Nothing here may be slow to import."""
 
+import contextlib
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
+
+from dagnats.errors import DagnatsError, UsageError
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
@@ -20,6 +23,20 @@ def said(text: str) -> str:
     from dagnats.core.text import no_command  # noqa: PLC0415 - only there
 
     return "\n".join(map(no_command, text.splitlines()))
+
+
+@contextlib.contextmanager
+def told() -> Iterator[None]:
+    """Tell the job, on GitHub Actions, when a command line is wrong, as it is told of every other end of a run."""
+    try:
+        yield
+    except (click.UsageError, DagnatsError) as error:
+        if os.environ.get("GITHUB_ACTIONS") == "true":
+            from dagnats.report.github_files import Job  # noqa: PLC0415 - only there
+
+            wrong = UsageError(error.format_message()) if isinstance(error, click.UsageError) else error
+            Job(os.environ.get("GITHUB_OUTPUT", ""), annotates=True, events_file=None).refused(wrong)
+        raise
 
 
 def _item(value: str, **more: Any) -> "CompletionItem":
@@ -80,7 +97,8 @@ class FilesLast(click.Command):
             at = args.index("--files")
             ctx.meta[FILES_GIVEN] = True
             args = args[:at] + [f"--files={name}" for name in args[at + 1 :]]
-        return super().parse_args(ctx, args)
+        with told():
+            return super().parse_args(ctx, args)
 
 
 def report_options(command: Command) -> Command:

@@ -73,6 +73,8 @@ USES = {
     "params": {"pipeline": "good.yaml", "params": "--help"},
     "args": {"pipeline": "good.yaml", "args": EVIL},
     "switch": {"pipeline": "good.yaml", "summary": EVIL},
+    "lines": {"pipeline": "absent\n::add-mask::plain"},
+    "extra": {"pipeline": "good.yaml\n::add-mask::plain", "args": "two.yaml"},
     "directory": {"working-directory": "-"},
     "nowhere": {"working-directory": EVIL},
     "version": {"version": "1; touch pwned"},
@@ -178,6 +180,8 @@ def test_a_file_whose_name_begins_with_a_dash_is_no_flag(acted: Acted) -> None:
         ("flag", "invalid", "./--help"),
         ("params", "invalid", "--help"),
         ("args", "invalid", EVIL),
+        ("lines", "invalid", "absent"),
+        ("extra", "invalid", "Got unexpected extra argument (two.yaml)"),
         ("switch", "invalid", f"the input `summary` is true or false, not `{EVIL}`"),
         ("directory", "invalid", "the working directory `-` does not exist in /"),
         ("nowhere", "invalid", f"the working directory `{EVIL}` does not exist in /"),
@@ -194,6 +198,7 @@ def test_an_input_that_is_wrong_reaches_nothing_but_the_message(
     assert acted.result(step) == "failure"
     outputs = acted.outputs(step)
     assert (outputs["status"], outputs["exit-code"]) == (status, {"invalid": "2", "error": "3"}[status])
+    assert acted.commands(step, "add-mask") == []
     said = acted.text_of(step) + "".join(line["raw"] for line in acted.commands(step, "error"))
     assert told in said
 
