@@ -25,7 +25,8 @@ steps:
     run: |
       echo "the token is $TOKEN"
       printf 'title=%s\\n' "{{ params.title }}" >> "$DAGNATS_OUTPUT"
-      env | grep ^WITH_ && exit 9
+      if env | grep ^WITH_; then exit 9; fi
+      echo "words **of the step**" >> "$DAGNATS_SUMMARY"
       echo "the other is {{ params.other }}"
   - id: sees
     needs: []
@@ -60,8 +61,8 @@ jobs:
       - {id: events, if: always(), run: 'ls -l "$FILE" && cat "$FILE"', env: {FILE: "${{ steps.succeeds.outputs.events-file }}"}}
 """
 HOW_TO = re.compile(r"^```yaml file=(\S+)\n(.*?)^```", re.MULTILINE | re.DOTALL)
-USE = "      - {id: %s, uses: ./, continue-on-error: true, with: %s}"
 EVIL = """$(touch pwned); '"; touch pwned #`touch pwned`${IFS}"""
+LINES = f"{EVIL}\ntarget=production"
 USES = {
     "succeeds": {"pipeline": "good.yaml", "params": f"title={EVIL}\r\n\r\n  \r\nother=a=b\r\n"},
     "fails": {"pipeline": "bad.yaml", "args": "\r\n--jobs=1\r\n\r\n-q\r\n"},
@@ -100,8 +101,13 @@ FILES = {
 @pytest.fixture(scope="module")
 def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
     told = dict(HOW_TO.findall((ROOT / "docs" / "how-to" / "github-actions.md").read_text()))
-    documented = YAML().load(told[".github/workflows/ci.yml"])["jobs"]["pipeline"]["steps"][1]["with"]
-    steps = "\n".join(USE % (id_, json.dumps(given)) for id_, given in {**USES, "documented": documented}.items())
+    step = YAML().load(told[".github/workflows/ci.yml"])["jobs"]["pipeline"]["steps"][1]
+    uses = {id_: {"with": given} for id_, given in USES.items()}
+    uses["documented"] = {"with": step["with"], "env": dict.fromkeys(step["env"], LINES)}
+    steps = "\n".join(
+        f"      - {json.dumps({'id': id_, 'uses': './', 'continue-on-error': True, **use})}"
+        for id_, use in uses.items()
+    )
     files = FILES | told | {".github/workflows/ci.yml": WORKFLOW % (steps, NOTHING_LEFT)}
     return checkout(tmp_path_factory.mktemp("uses") / "checkout", files)
 
@@ -149,8 +155,9 @@ def test_a_pipeline_that_fails(acted: Acted) -> None:
 
 
 def test_the_summary_of_the_job_tells_of_both(acted: Acted) -> None:
-    assert "good" in acted.summary("succeeds")
-    assert "breaks" in acted.summary("fails")
+    assert "words **of the step**" in acted.summary("succeeds")
+    assert "```mermaid" in acted.summary("fails")
+    assert "exit code 9" in acted.summary("fails")
 
 
 def test_summary_and_annotations_can_be_turned_off(acted: Acted) -> None:
@@ -168,6 +175,7 @@ def test_the_use_in_the_how_to_works(acted: Acted) -> None:
     told = acted.outputs("documented")
     assert (told["status"], json.loads(told["outputs"])) == ("succeeded", {"url": "https://staging.example.org"})
     assert "deploying" not in acted.text_of("documented")
+    assert f"building {LINES}\n" in acted.text_of("documented")
 
 
 def test_a_file_whose_name_begins_with_a_dash_is_no_flag(acted: Acted) -> None:
