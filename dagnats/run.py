@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from dagnats import rundir
 from dagnats.bus.server import Server
 from dagnats.definition import load
-from dagnats.definition.params import resolve
+from dagnats.definition.params import check_value, resolve
 from dagnats.definition.problems import Problems, quoted
 from dagnats.definition.project import project_root
 from dagnats.definition.select import inside, select
@@ -66,7 +66,7 @@ def _run(request: Request) -> "RunState":
     _check_exit_code_from(request, plan)
     _check_reports(request)
     refuse_unset(plan, os.environ)
-    params = resolve(plan.params, request.params, _from_files(request, plan), os.environ)
+    params = _params(request, plan)
     workspace = project_root(request.file)
     # What the files hold goes to processes and nowhere else: no event and no task has it.
     dotenv = {file: _dotenv(one, workspace, file) for file, one in {"": plan, **plan.pipelines}.items() if one.dotenv}
@@ -113,15 +113,23 @@ def _started_server(guardian: Guardian, directory: "Path") -> Server:
     return server
 
 
-def _from_files(request: Request, plan: "Pipeline") -> "Mapping[str, JSON]":
-    """Give the parameters of `--params-file`, and the one of `--files`."""
+def _params(request: Request, plan: "Pipeline") -> "dict[str, JSON]":
+    """Give the value of every parameter. Names of files have no bound but that of a command line: there are as many as there are."""
     if request.files is None:
-        return request.param_files
-    if "files" not in plan.params:
+        return resolve(plan.params, request.params, request.param_files, os.environ)
+    declared = dict(plan.params)
+    param = declared.pop("files", None)
+    if param is None:
         raise UsageError(
             f"--files: {plan.name} has no param `files`: declare `files: {{type: array, default: []}}` in its params"
         )
-    return {**request.param_files, "files": list(request.files)}
+    if "files" in request.params:
+        raise UsageError("--files gives param `files`, and -p gives it too: leave out one of them")
+    others = {name: value for name, value in request.param_files.items() if name != "files"}
+    problem = check_value("files", param, list(request.files))
+    if problem is not None:
+        raise UsageError(f"--files: {problem}")
+    return {**resolve(declared, request.params, others, os.environ), "files": list(request.files)}
 
 
 def _check_reports(request: Request) -> None:

@@ -201,7 +201,7 @@ def guarded(call: Callable[[], int | None]) -> int:
     except click.ClickException as error:
         shown = io.StringIO()
         error.show(shown)
-        click.echo(said(shown.getvalue()), err=True)
+        click.echo(said(shown.getvalue().rstrip("\n")), err=True)
         return error.exit_code
     except (KeyboardInterrupt, click.Abort):
         return 130

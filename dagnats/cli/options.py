@@ -112,7 +112,7 @@ def report_options(command: Command) -> Command:
             f"--{name}",
             f"{name}_file",
             metavar="FILE",
-            envvar=f"DAGNATS_{name.upper()}",
+            envvar=f"DAGNATS_{name.upper()}_FILE",
             shell_complete=complete_file,
             help=words,
         )(command)

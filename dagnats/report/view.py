@@ -25,6 +25,7 @@ from dagnats.core.step import Instances
 from dagnats.report.style import Style
 
 TAIL_LINES = 40
+AGAIN_MAX = 1000  # characters; behind --files there may be thousands of names
 INSTANCES_SHOWN = 10  # of one step, at the end
 LINES_SHOWN = 30  # of one pipeline that a step runs, there
 _BAD_FIRST = (Status.FAILED, Status.TIMED_OUT, Status.WARNING)
@@ -193,7 +194,8 @@ def recap(state: RunState, again: Sequence[str], style: Style) -> Iterator[str]:
         for name, note in state.finished.notes.items():
             yield f"  output {name} has no value: {clean(note.removeprefix(f'outputs.{name}: '))}"
     if state.outcome is not Outcome.SUCCEEDED:
-        yield f"  again: {shlex.join(again)}"
+        command = shlex.join(again)
+        yield f"  again: {command if len(command) <= AGAIN_MAX else command[:AGAIN_MAX] + ' …'}"
 
 
 def _not_plain(state: RunState, step: StepState, style: Style, indent: str = "") -> Iterator[str]:
