@@ -211,6 +211,8 @@ class _Drive:
         """First: cancel and run `finally`. Second: kill everything. Third: leave, the guardian cleans up."""
         self._interrupts.append(number)
         if len(self._interrupts) > 2:
+            if self._feed is not None:
+                self._feed.leave()
             os._exit(128 + number)
         if self._feed is not None:
             self._feed.hurry()

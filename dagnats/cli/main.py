@@ -52,11 +52,11 @@ def cli() -> None:
 )
 @click.option(
     "--output",
-    type=click.Choice(["auto", "prefixed", "grouped", "failures", "github", "json", "none"]),
+    type=click.Choice(["auto", "live", "prefixed", "grouped", "failures", "github", "json", "none"]),
     default="auto",
     envvar="DAGNATS_OUTPUT_MODE",
     show_default=True,
-    help="How to show the run; auto is github on GitHub Actions, else prefixed.",
+    help="How to show the run; auto is live on a terminal, github on GitHub Actions, else prefixed.",
 )
 @click.option(
     "--color",

@@ -59,6 +59,9 @@ class Painter(turns.Painter, Protocol):
     def flush(self) -> None:
         """Write what is held."""
 
+    def leave(self) -> None:
+        """Leave the terminal as it was found: nothing will be shown any more. Called from any thread."""
+
     def close(self) -> None:
         """Nothing comes any more."""
 
@@ -149,6 +152,10 @@ class Blocks(Reporter):
     def flush(self) -> None:
         """Write what is held."""
         self._painter.flush()
+
+    def leave(self) -> None:
+        """Leave the terminal as it was found."""
+        self._painter.leave()
 
     def close(self) -> None:
         """Show what waits still, and sum up."""

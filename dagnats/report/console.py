@@ -3,6 +3,7 @@
 One of them may be closed, full, or read by nobody any more: then the other goes on.
 """
 
+import contextlib
 import os
 import select
 import stat
@@ -67,6 +68,14 @@ class Console:
                 self._write(self._to, b"".join(held))
             except OSError as error:
                 self._gone[self._to] = error
+
+    def at_once(self, data: bytes) -> None:
+        """Write data to stdout now or never. May be called from another thread."""
+        poll = select.poll()
+        poll.register(self._stdout, select.POLLOUT)
+        if poll.poll(0):
+            with contextlib.suppress(OSError):
+                os.write(self._stdout, data)
 
     def close(self) -> None:
         """Write what is held. Raises OSError when not all data could be written, unless its reader has left, as `head` does, or was given up."""

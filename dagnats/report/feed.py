@@ -7,6 +7,7 @@ What an attempt prints may come before the event that it has started is stored: 
 """
 
 import asyncio
+import contextlib
 import queue
 import threading
 from collections.abc import Sequence
@@ -113,6 +114,11 @@ class Feed:
         for reporter in list(self._reporters):
             reporter.hurry()
 
+    def leave(self) -> None:
+        """Leave the terminal as it was found: the program ends at once."""
+        for reporter in list(self._reporters):
+            reporter.leave()
+
     async def room(self) -> None:
         """Wait while too much is unshown."""
         await self._room.wait()
@@ -154,6 +160,8 @@ class Feed:
                 getattr(reporter, what)(*facts)
             except Exception as error:  # noqa: BLE001 - the thread must live, or the run would wait for it for ever
                 self._reporters.remove(reporter)
+                with contextlib.suppress(Exception):
+                    reporter.leave()
                 self.broken = self.broken or error
 
     def _shown(self, size: int) -> None:

@@ -78,6 +78,9 @@ class Grouped:
         """Write what is held."""
         self._console.flush()
 
+    def leave(self) -> None:
+        """Nothing has to be put right."""
+
     def close(self) -> None:
         """Write what is held."""
         self._console.close()

@@ -77,6 +77,11 @@ def _blocks(mode: str, wanted: Wanted, console: Console, style: Style, around: S
 
         checkout = around.environ.get("GITHUB_WORKSPACE") or os.getcwd() if wanted.annotates else None  # noqa: PTH109
         painter = GitHub(console, masks=around.masks, checkout=checkout, has_title=has_title)
+    elif mode == "live":
+        from dagnats.report.live import Live, reflows, size_of  # noqa: PLC0415 - measured: so is rich
+
+        is_reflowing = reflows(around.environ)
+        painter = Live(console, style, lambda: size_of(1), has_title=has_title, is_reflowing=is_reflowing)
     else:
         from dagnats.report.grouped import Grouped  # noqa: PLC0415 - the same
 

@@ -28,5 +28,8 @@ class Reporter:
     def flush(self) -> None:
         """Write out what is ready: nothing more is waiting right now."""
 
+    def leave(self) -> None:
+        """Leave the terminal as it was found: the program ends at once, or this can show nothing any more. Called from any thread."""
+
     def close(self) -> None:
         """The run is over."""
