@@ -12,6 +12,7 @@ import time
 HELD_MAX_BYTES = 256 << 10
 PIPE_WRITE_BYTES = 4096  # a pipe that is writable takes so much without making its writer wait
 POLL_S = 0.1
+FULL_S = 0.01
 HURRY_S = 1.0  # so long has a reader to go on, once the run is being cancelled
 
 
@@ -29,6 +30,14 @@ class StalledError(OSError):
         super().__init__("nobody reads the output; the rest of it was not shown")
 
 
+def _opened_again(descriptor: int) -> int | None:
+    """Open the terminal behind a descriptor once more, to write without waiting: on the descriptor itself that would hold for all who share it."""
+    try:
+        return os.open(os.ttyname(descriptor), os.O_WRONLY | os.O_NOCTTY | os.O_NONBLOCK)
+    except OSError:
+        return None  # no terminal, or one that is out of reach
+
+
 class Console:
     """Collects what goes to stdout and stderr, and keeps their order."""
 
@@ -40,6 +49,7 @@ class Console:
         self._to = stdout
         self._gone: dict[int, OSError] = {}
         self._give_up_at: float | None = None
+        self._terminals: dict[int, int | None] = {}
 
     def out(self, data: bytes) -> None:
         """Write data."""
@@ -70,12 +80,12 @@ class Console:
                 self._gone[self._to] = error
 
     def at_once(self, data: bytes) -> None:
-        """Write data to stdout now or never. May be called from another thread."""
+        """Write a few bytes to stdout, now or never. May be called from another thread."""
         poll = select.poll()
         poll.register(self._stdout, select.POLLOUT)
         if poll.poll(0):
             with contextlib.suppress(OSError):
-                os.write(self._stdout, data)
+                os.write(self._terminal(self._stdout), data)
 
     def close(self) -> None:
         """Write what is held. Raises OSError when not all data could be written, unless its reader has left, as `head` does, or was given up."""
@@ -92,11 +102,26 @@ class Console:
         if not (stat.S_ISFIFO(mode) or stat.S_ISCHR(mode) or stat.S_ISSOCK(mode)):
             write_all(descriptor, data)
             return
+        target = self._terminal(descriptor) if stat.S_ISCHR(mode) else descriptor
         poll = select.poll()
-        poll.register(descriptor, select.POLLOUT)
+        poll.register(target, select.POLLOUT)
         view = memoryview(data)
         while view:
             while not poll.poll(POLL_S * 1000):
-                if self._give_up_at is not None and time.monotonic() > self._give_up_at:
-                    raise StalledError
-            view = view[os.write(descriptor, view[:PIPE_WRITE_BYTES]) :]
+                self._check_patience()
+            try:
+                view = view[os.write(target, view[:PIPE_WRITE_BYTES]) :]
+            except BlockingIOError:  # a terminal may have room, and not for a newline, which it makes two characters of
+                self._check_patience()
+                time.sleep(FULL_S)
+
+    def _terminal(self, descriptor: int) -> int:
+        """Give a descriptor of a terminal that never makes its writer wait: somebody may stop it, with Ctrl-S, while something is written."""
+        if descriptor not in self._terminals:
+            self._terminals[descriptor] = _opened_again(descriptor)
+        again = self._terminals[descriptor]
+        return descriptor if again is None else again
+
+    def _check_patience(self) -> None:
+        if self._give_up_at is not None and time.monotonic() > self._give_up_at:
+            raise StalledError

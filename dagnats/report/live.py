@@ -153,6 +153,7 @@ class Live:
         """Draw what is held, without a region."""
         self._shown = None
         self._draw()
+        self._console.at_once((_WRAP + _SHOW).encode())  # once more: the last picture may have been given up
         self._console.close()
 
     def _hold(self, data: bytes) -> None:
