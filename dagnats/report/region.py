@@ -140,11 +140,11 @@ def _attempt(state: RunState, id_: str, now: float, paper: _Paper, *, is_focused
     step = state.steps[id_]
     title = block_title(state, (id_, step.attempt))
     if step.status is Status.WAITING:
-        left = max(0.0, (step.not_before or now) - now)
+        left = step.not_before - now if step.not_before is not None else 0.0
         mark, code, told = "↻", _YELLOW, f"in {clock(math.ceil(left))}"
     else:
-        mark, code, told = ("▸", _BOLD, "") if is_focused else ("·", _PLAIN, "")
-        told = clock(now - (step.started_at or now))
+        mark, code = ("▸", _BOLD) if is_focused else ("·", _PLAIN)
+        told = clock(now - step.started_at if step.started_at is not None else 0.0)
     mark = paper.style.sign(mark) + " "
     title = paper.short(title, paper.width - len(mark) - _SPACES - len(told))
     return paper.row((mark + title, code), ("  " + told, _DIM))
