@@ -206,6 +206,19 @@ class _Drive:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             loop.add_signal_handler(number, self._interrupted, number)
+        if signal.getsignal(signal.SIGTSTP) is signal.SIG_DFL:
+            loop.add_signal_handler(signal.SIGTSTP, self._stopped)
+
+    def _stopped(self) -> None:
+        """Stop, as Ctrl-Z asks, and leave the terminal to the shell until the run is continued. Steps go on."""
+        if self._feed is not None:
+            self._feed.leave()
+        loop = asyncio.get_running_loop()
+        loop.remove_signal_handler(signal.SIGTSTP)
+        os.kill(os.getpid(), signal.SIGTSTP)  # nothing happens where nobody could continue it
+        loop.add_signal_handler(signal.SIGTSTP, self._stopped)
+        if self._feed is not None:
+            self._feed.back()
 
     def _interrupted(self, number: signal.Signals) -> None:
         """First: cancel and run `finally`. Second: kill everything. Third: leave, the guardian cleans up."""

@@ -60,7 +60,10 @@ class Painter(turns.Painter, Protocol):
         """Write what is held."""
 
     def leave(self) -> None:
-        """Leave the terminal as it was found: nothing will be shown any more. Called from any thread."""
+        """Leave the terminal as it was found. Called from any thread."""
+
+    def back(self) -> None:
+        """Take the terminal again, which others have used meanwhile."""
 
     def close(self) -> None:
         """Nothing comes any more."""
@@ -156,6 +159,10 @@ class Blocks(Reporter):
     def leave(self) -> None:
         """Leave the terminal as it was found."""
         self._painter.leave()
+
+    def back(self) -> None:
+        """Take the terminal again."""
+        self._painter.back()
 
     def close(self) -> None:
         """Show what waits still, and sum up."""

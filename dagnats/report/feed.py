@@ -115,9 +115,14 @@ class Feed:
             reporter.hurry()
 
     def leave(self) -> None:
-        """Leave the terminal as it was found: the program ends at once."""
+        """Leave the terminal as it was found: the program ends at once, or stops until `back`."""
         for reporter in list(self._reporters):
             reporter.leave()
+
+    def back(self) -> None:
+        """Take the terminal again."""
+        for reporter in list(self._reporters):
+            reporter.back()
 
     async def room(self) -> None:
         """Wait while too much is unshown."""

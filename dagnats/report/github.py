@@ -96,6 +96,9 @@ class GitHub:
     def leave(self) -> None:
         """Nothing has to be put right."""
 
+    def back(self) -> None:
+        """Nothing has to be put right."""
+
     def close(self) -> None:
         """Write what is held."""
         self._console.close()

@@ -81,6 +81,9 @@ class Grouped:
     def leave(self) -> None:
         """Nothing has to be put right."""
 
+    def back(self) -> None:
+        """Nothing has to be put right."""
+
     def close(self) -> None:
         """Write what is held."""
         self._console.close()

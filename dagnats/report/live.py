@@ -5,6 +5,7 @@ region again. There is no alternate screen and nothing moves above the region, s
 """
 
 import os
+import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 
@@ -20,6 +21,7 @@ from dagnats.report.view import block_title, run_title
 
 TICK_S = 0.2
 REGION_S = 0.1  # so old may a region be that is drawn again
+LEAVE_S = 0.2
 HELD_MAX_BYTES = 64 << 10
 USUAL_SIZE = os.terminal_size((80, 24))
 _HIDE, _SHOW = "\x1b[?25l", "\x1b[?25h"
@@ -80,6 +82,8 @@ class Live:
         self._looked_for = USUAL_SIZE
         self._drawn: list[Row] = []
         self._drawn_width = 0
+        self._is_away = False
+        self._lock = threading.Lock()  # what is drawn is what the terminal shows, whoever asks
 
     def begin_run(self, state: RunState) -> None:
         """Say what runs."""
@@ -145,9 +149,20 @@ class Live:
         self._draw()
 
     def leave(self) -> None:
-        """Take the region away, if that is possible at once; called from any thread."""
+        """Take the region away and draw nothing any more. Called from any thread; one that can not write holds nobody up."""
+        has_lock = self._lock.acquire(timeout=LEAVE_S)
+        self._is_away = True
         if self._drawn:
-            self._console.at_once((self._erased(self._size()) + _WRAP + _SHOW).encode())
+            erased = self._erased(self._size()) if has_lock else ""
+            self._console.at_once((erased + _WRAP + _SHOW).encode())
+            self._drawn = []
+        if has_lock:
+            self._lock.release()
+
+    def back(self) -> None:
+        """Draw again, below what others have written."""
+        self._drawn = []
+        self._is_away = False
 
     def close(self) -> None:
         """Draw what is held, without a region."""
@@ -163,6 +178,11 @@ class Live:
             self._draw()
 
     def _draw(self) -> None:
+        with self._lock:
+            if not self._is_away:
+                self._draw_now()
+
+    def _draw_now(self) -> None:
         size = self._size()
         rows = self._region(size)
         is_same = rows == self._drawn and size.columns == self._drawn_width

@@ -29,7 +29,10 @@ class Reporter:
         """Write out what is ready: nothing more is waiting right now."""
 
     def leave(self) -> None:
-        """Leave the terminal as it was found: the program ends at once, or this can show nothing any more. Called from any thread."""
+        """Leave the terminal as it was found: the program stops or ends at once, or this can show nothing any more. Called from any thread."""
+
+    def back(self) -> None:
+        """Take the terminal again: the program goes on. Called from any thread."""
 
     def close(self) -> None:
         """The run is over."""

@@ -41,7 +41,7 @@ class Terminal:
             stdin=theirs,
             stdout=theirs,
             stderr=theirs,
-            start_new_session=True,
+            process_group=0,
         )
         os.close(theirs)
 
@@ -59,6 +59,9 @@ class Terminal:
     def resize(self, columns: int, lines: int = 24) -> None:
         self.screen.resize(lines, columns)
         self._set_size(columns, lines)
+
+    def shell_says(self, text: str) -> None:
+        self._stream.feed(text.encode())
 
     def press(self, key: bytes) -> None:
         os.write(self._ours, key)
@@ -333,6 +336,23 @@ def test_a_program_that_leaves_at_once_leaves_a_sane_terminal(tmp_path):
             terminal.process.send_signal(number)
         assert terminal.end() in (129, 130, 143)
         assert terminal.lines()[1:3] == ["── waits", "begun"]
+
+
+def test_a_program_that_is_stopped_gives_the_terminal_back_and_draws_again_below_what_the_shell_wrote(tmp_path):
+    write_pipeline(tmp_path, "name: p\nsteps: [{id: x, run: 'echo begun; cat gate; echo over'}]\n")
+    gates = Gates(tmp_path, "gate")
+    with Terminal(tmp_path) as terminal:
+        terminal.wait_for("▸ x")
+        terminal.process.send_signal(signal.SIGTSTP)
+        assert os.WIFSTOPPED(os.waitpid(terminal.process.pid, os.WUNTRACED)[1])
+        terminal.wait_until(lambda screen: "▸ x" not in screen)
+        terminal.check_is_as_it_was()
+        terminal.shell_says("1\r\n2\r\n3\r\n")
+        terminal.process.send_signal(signal.SIGCONT)
+        terminal.wait_for("▸ x")
+        gates.open("gate")
+        assert terminal.end() == 0
+        assert terminal.lines()[1:-2] == ["── x", "begun", "1", "2", "3", "over"]
 
 
 @pytest.mark.parametrize("mode", ["live", "prefixed"])

@@ -82,6 +82,16 @@ def test_only_a_run_with_secrets_pays_for_them(has_secrets: bool, tmp_path: Path
     assert imported & paid == (paid if has_secrets else set())
 
 
+@pytest.mark.parametrize("mode", ["prefixed", "grouped", "github", "json"])
+def test_only_the_live_view_pays_for_rich(mode: str, tmp_path: Path) -> None:
+    (tmp_path / "pipeline.yaml").write_text(PIPELINE)
+    env = {**os.environ, "PYTHONPROFILEIMPORTTIME": "1", "PYTHONPATH": str(PROJECT)}
+    argv = [*COMMAND, "run", "pipeline.yaml", "--output", mode]
+    done = subprocess.run(argv, cwd=tmp_path, env=env, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "rich" not in modules(done.stderr)
+
+
 @pytest.mark.parametrize("argv", ANSWERS)
 def test_a_command_that_only_answers_imports_nothing_slow(argv: tuple[str, ...], tmp_path: Path) -> None:
     (tmp_path / "pipeline.yaml").write_text(PIPELINE)

@@ -15,6 +15,7 @@ class Recorder(Reporter):
     def __init__(self, breaks_at: str = "") -> None:
         self.seen: list[tuple[str, object]] = []
         self._breaks_at = breaks_at
+        self.has_left = False
 
     def _take(self, what: str, fact: object) -> None:
         if what == self._breaks_at:
@@ -29,6 +30,12 @@ class Recorder(Reporter):
 
     def note(self, text) -> None:
         self._take("note", text)
+
+    def leave(self) -> None:
+        self.has_left = True
+
+    def back(self) -> None:
+        self.has_left = False
 
     def close(self) -> None:
         self._take("close", None)
@@ -62,6 +69,22 @@ def test_a_reporter_that_breaks_is_left_out_and_the_others_go_on():
     assert str(feed.broken) == "a reporter broke"
     assert broken.seen == [("events", (STARTED,))]
     assert [what for what, _ in whole.seen] == ["events", "output", "output", "output", "note", "close"]
+    assert broken.has_left  # the terminal, as it was
+    assert not whole.has_left
+
+
+def test_the_terminal_is_left_and_taken_again():
+    recorder = Recorder()
+
+    async def work() -> None:
+        feed = Feed([recorder])
+        feed.leave()
+        assert recorder.has_left
+        feed.back()
+        assert not recorder.has_left
+        await asyncio.wait_for(feed.close(), 10)
+
+    asyncio.run(work())
 
 
 def shown(tell) -> list[tuple[str, object]]:

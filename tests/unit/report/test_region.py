@@ -111,7 +111,7 @@ def test_the_time_is_kept_when_a_title_is_cut():
     run = Run(Step(id="x", name="日本語" * 20))
     run.start("x")
     run.shown.focused = ("x", 1)
-    assert run.rows(40) == ["▸ x: 日本語日本語日本語日本語日本…  14s", "──────────────── 0/1 · 1 running · 14s"]
+    assert run.rows(40) == ["▸ x: 日本語日本語日本語日本語日本…  14s", "───────────────── 0/1 · 1 running · 14s"]
     assert run.rows(20)[0] == "▸ x: 日本語日…  14s"
 
 
