@@ -95,6 +95,7 @@ class Blocks(Reporter):
 
     def tick(self) -> None:
         """Time has passed."""
+        self._turns.tick()
         self._painter.tick()
 
     def events(self, events: Sequence[AnyEvent]) -> None:

@@ -21,7 +21,7 @@ from dagnats.report.view import block_title, run_title
 class GitHub:
     """Paints for the log of GitHub Actions. `masks` are texts that the log shall never show, `checkout` is where annotated files are seen from."""
 
-    tick_s: float | None = None
+    tick_s: float | None = 1.0
 
     def __init__(self, console: Console, *, masks: Iterable[str], checkout: str | None, has_title: bool) -> None:
         self._console = console
@@ -42,9 +42,9 @@ class GitHub:
     def applied(self, state: RunState, event: AnyEvent) -> None:
         """What is worth a line is said when it is."""
 
-    def begin(self, owner: Owner) -> None:
+    def begin(self, owner: Owner, *, goes_on: bool) -> None:
         """Open a group; from here on nothing is a command."""
-        self._open(block_title(self._state, owner))
+        self._open(block_title(self._state, owner, goes_on=goes_on))
 
     def lines(self, lines: bytes) -> None:
         """Write what the step printed."""

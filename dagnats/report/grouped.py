@@ -33,10 +33,10 @@ class Grouped:
     def applied(self, state: RunState, event: AnyEvent) -> None:
         """What is worth a line is said when it is."""
 
-    def begin(self, owner: Owner) -> None:
+    def begin(self, owner: Owner, *, goes_on: bool) -> None:
         """Write the name of the step."""
         self._colours = Colours()
-        title = f"{self._style.sign('──')} {block_title(self._state, owner)}"
+        title = f"{self._style.sign('──')} {block_title(self._state, owner, goes_on=goes_on)}"
         self._console.out(self._style.paint(title, "1").encode("utf-8", "replace") + b"\n")
 
     def lines(self, lines: bytes) -> None:

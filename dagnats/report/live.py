@@ -96,13 +96,13 @@ class Live:
         if self._shown is not None:
             self._shown.tally.applied(state, event)
 
-    def begin(self, owner: Owner) -> None:
+    def begin(self, owner: Owner, *, goes_on: bool) -> None:
         """Write the name of the step."""
         self._colours = Colours()
         if self._shown is not None:
             self._shown.focused, self._shown.unfinished = owner, b""
         state = self._shown.state if self._shown is not None else None
-        self.say(self._style.paint(f"{self._style.sign('──')} {block_title(state, owner)}", "1"))
+        self.say(self._style.paint(f"{self._style.sign('──')} {block_title(state, owner, goes_on=goes_on)}", "1"))
 
     def lines(self, lines: bytes) -> None:
         """Write what it printed."""

@@ -1,23 +1,27 @@
 """Whose output is shown now. One attempt has the focus and streams; what others print waits, in whole lines, until their turn.
 
 The focus goes to whoever prints first, so that a silent step keeps nobody waiting. When it ends, all that have ended meanwhile are shown in the order of
-their ends, each in one piece; then the focus passes to the one of those that run which has waited longest.
+their ends, each in one piece; then the focus passes to the one of those that run which has waited longest. Who has the focus and prints nothing for a
+while gives it up for what has ended, and may have it again.
 """
 
+import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from msgspec import Struct
 
 from dagnats.report.spool import Owner, Spool
 
+SILENT_S = 5.0
+
 
 class Painter(Protocol):
     """Puts blocks on the screen, one at a time."""
 
-    def begin(self, owner: Owner) -> None:
-        """Begin the block of an attempt."""
+    def begin(self, owner: Owner, *, goes_on: bool) -> None:
+        """Begin the block of an attempt, or go on with it after others."""
 
     def lines(self, lines: bytes) -> None:
         """Add whole lines to the block that has begun."""
@@ -38,19 +42,25 @@ class _Over(Struct, frozen=True):
 class Turns:
     """Gives attempts their turn. Without `streams` nobody has the focus, and each is shown when it has ended."""
 
-    def __init__(self, painter: Painter, spool: Spool, *, streams: bool) -> None:
+    def __init__(
+        self, painter: Painter, spool: Spool, *, streams: bool, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self._painter = painter
         self._spool = spool
         self._streams = streams
         self._over: deque[_Over] = deque()
+        self._clock = clock
+        self._printed_at = 0.0
+        self._begun: set[Owner] = set()  # who has had a block, and may have another
         self.focused: Owner | None = None
 
     def output(self, owner: Owner, lines: bytes) -> None:
         """Take whole lines."""
         if self.focused is None and self._streams:
             self.focused = owner
-            self._painter.begin(owner)
+            self._begin(owner)
         if self.focused == owner:
+            self._printed_at = self._clock()
             self._painter.lines(lines)
         else:
             self._spool.add(owner, lines)
@@ -63,14 +73,23 @@ class Turns:
         ended = _Over(owner, said, is_shown)
         if self.focused is not None and self.focused != owner:
             self._over.append(ended)
+            self.tick()
             return
         if self.focused == owner:
             self._painter.end()
+            self._begun.discard(owner)
             self._say(said)
             self.focused = None
         else:
             self._show(ended)
         self._next()
+
+    def tick(self) -> None:
+        """Some time has passed: who has been silent for long steps back for what has ended."""
+        if self.focused is not None and self._over and self._clock() - self._printed_at >= SILENT_S:
+            self._painter.end()
+            self.focused = None
+            self._next()
 
     def close(self) -> None:
         """Show all that waits still."""
@@ -84,18 +103,23 @@ class Turns:
             self._show(self._over.popleft())
         waiting = self._spool.owners()
         if waiting and self._streams:
-            self.focused = waiting[0]
-            self._painter.begin(waiting[0])
+            self.focused, self._printed_at = waiting[0], self._clock()
+            self._begin(waiting[0])
             self._release(waiting[0])
 
     def _show(self, ended: _Over) -> None:
         if not ended.is_shown:
             self._spool.drop(ended.owner)
         elif self._spool.has(ended.owner):
-            self._painter.begin(ended.owner)
+            self._begin(ended.owner)
             self._release(ended.owner)
             self._painter.end()
+        self._begun.discard(ended.owner)
         self._say(ended.said)
+
+    def _begin(self, owner: Owner) -> None:
+        self._painter.begin(owner, goes_on=owner in self._begun)
+        self._begun.add(owner)
 
     def _release(self, owner: Owner) -> None:
         for piece in self._spool.take(owner):

@@ -72,12 +72,13 @@ def run_title(state: RunState) -> str:
     return f"{state.plan.name}: {len(steps)} step{'s' if len(steps) != 1 else ''}, run {state.run}"
 
 
-def block_title(state: RunState | None, owner: tuple[str, int]) -> str:
+def block_title(state: RunState | None, owner: tuple[str, int], *, goes_on: bool = False) -> str:
     """Name an attempt above what it prints."""
     id_, attempt = owner
     step = state.steps.get(id_) if state is not None else None
     name = clean(step.step.name) if step is not None and step.step.name is not None else ""
-    return id_ + (f": {name}" if name and name != id_ else "") + (f" (attempt {attempt})" if attempt > 1 else "")
+    notes = [f"attempt {attempt}"] * (attempt > 1) + ["goes on"] * goes_on
+    return id_ + (f": {name}" if name and name != id_ else "") + (f" ({', '.join(notes)})" if notes else "")
 
 
 def event_line(state: RunState, event: AnyEvent, style: Style, *, verbose: bool) -> str | None:

@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dagnats.report.spool import Spool
-from dagnats.report.turns import Turns
+from dagnats.report.turns import SILENT_S, Turns
 
 A, B, C = ("a", 1), ("b", 1), ("c", 1)
 
@@ -16,10 +16,10 @@ class Paper:
         self.seen = []
         self.open = None
 
-    def begin(self, owner):
+    def begin(self, owner, *, goes_on):
         assert self.open is None
         self.open = owner
-        self.seen.append(f"[{owner[0]}{owner[1]}")
+        self.seen.append(f"[{'…' if goes_on else ''}{owner[0]}{owner[1]}")
 
     def lines(self, lines):
         assert self.open is not None
@@ -34,9 +34,18 @@ class Paper:
         self.seen.append(f"*{line}")
 
 
-def on_paper(*, streams=True, memory=1 << 20):
+class Clock:
+    """Says the time that it is told."""
+
+    now = 0.0
+
+    def __call__(self):
+        return self.now
+
+
+def on_paper(*, streams=True, memory=1 << 20, clock=None):
     paper = Paper()
-    return paper, Turns(paper, Spool(memory), streams=streams)
+    return paper, Turns(paper, Spool(memory), streams=streams, clock=clock or Clock())
 
 
 def test_who_prints_first_streams_and_others_follow_in_the_order_of_their_ends():
@@ -72,6 +81,33 @@ def test_without_streams_each_is_shown_when_it_has_ended():
     turns.output(A, b"a2\n")
     turns.over(A)
     assert paper.seen == ["[b1", "b1", "]", "[a1", "a1", "a2", "]"]
+
+
+def test_who_is_silent_for_long_steps_back_for_what_has_ended_and_goes_on():
+    clock = Clock()
+    paper, turns = on_paper(clock=clock)
+    turns.output(A, b"a1\n")
+    turns.output(B, b"b1\n")
+    clock.now = SILENT_S - 1
+    turns.over(B, ["b ended"])
+    turns.tick()
+    assert paper.seen == ["[a1", "a1"]
+    clock.now = SILENT_S
+    turns.tick()
+    assert paper.seen == ["[a1", "a1", "]", "[b1", "b1", "]", "*b ended"]
+    turns.output(A, b"a2\n")
+    turns.over(A, ["a ended"])
+    assert paper.seen[7:] == ["[…a1", "a2", "]", "*a ended"]
+
+
+def test_who_is_silent_keeps_the_focus_while_nobody_waits():
+    clock = Clock()
+    paper, turns = on_paper(clock=clock)
+    turns.output(A, b"a1\n")
+    clock.now = 100.0
+    turns.tick()
+    turns.output(A, b"a2\n")
+    assert paper.seen == ["[a1", "a1", "a2"]
 
 
 def test_what_is_not_worth_showing_is_dropped():
