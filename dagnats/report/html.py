@@ -11,7 +11,7 @@ from dagnats.core.events import Outcome, StepFailed
 from dagnats.core.pipeline import JSON
 from dagnats.core.state import Status
 from dagnats.report.html_graph import graph
-from dagnats.report.html_output import OTHER_MAX_BYTES, divided
+from dagnats.report.html_output import OTHER_MAX_BYTES, bytes_of, divided
 from dagnats.report.html_rows import LOOKS, Row, counts, id_text, newest, rows, sign, text, word
 from dagnats.report.html_steps import clip_lines, failures, steps
 from dagnats.report.html_style import CSS
@@ -51,6 +51,18 @@ def html_wants(record: Record) -> dict[Owner, int]:
 def html(record: Record, outputs: Outputs) -> Iterator[str]:
     """Write the report, piece by piece."""
     found = rows(record)
+    before = "".join(_before_steps(record, found))
+    version = record.state.started.versions.get("dagnats", "")
+    after = (
+        f"</section></main>\n<footer>Run {text(record.state.run)}, made from the {record.state.seq:,} events of its journal. "
+        f"DagNats {text(version)}</footer>\n</body></html>\n"
+    )
+    yield before
+    yield from steps(record, found, outputs, bytes_of(before) + bytes_of(after))
+    yield after
+
+
+def _before_steps(record: Record, found: Sequence[Row]) -> Iterator[str]:
     title = f"{text(record.state.plan.name)}: {word(_outcome(record)[1])}"
     yield (
         '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
@@ -68,12 +80,6 @@ def html(record: Record, outputs: Outputs) -> Iterator[str]:
     yield '</section>\n<section><h2 id="timeline">Timeline</h2>\n'
     yield from timeline(record, found)
     yield '</section>\n<section><h2 id="steps">Steps</h2>\n'
-    yield from steps(record, found, outputs)
-    version = record.state.started.versions.get("dagnats", "")
-    yield (
-        f"</section></main>\n<footer>Run {text(record.state.run)}, made from the {record.state.seq:,} events of its journal. "
-        f"DagNats {text(version)}</footer>\n</body></html>\n"
-    )
 
 
 def _outcome(record: Record) -> tuple[Status, str]:

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from html import escape
+from itertools import islice
 from typing import NamedTuple
 
 from msgspec import Struct
@@ -12,7 +13,11 @@ from dagnats.report.record import Owner, Printed, shares
 from dagnats.report.screen import fit
 from dagnats.report.view import clean
 
-OUTPUT_MAX_BYTES = 896 << 10  # of all steps, as it is in the file: escaped, with its colours
+FILE_MAX_BYTES = (
+    1_950_000  # of the whole report, as long as there is room for the least that is shown of what steps printed
+)
+OUTPUT_MAX_BYTES = 1 << 20  # of all steps, as it is in the file: escaped, with its colours
+OUTPUT_MIN_BYTES = 128 << 10
 VALUES_MAX_BYTES = 128 << 10  # of the outputs and summaries of all steps
 FAILED_MAX_BYTES = 64 << 10  # of one attempt that failed
 OTHER_MAX_BYTES = 32 << 10
@@ -52,12 +57,12 @@ class _Pen(Struct, frozen=True):
 _PLAIN = _Pen()
 
 
-def divided(sizes: Mapping[Owner, int], failed: Iterable[Owner]) -> dict[Owner, int]:
+def divided(sizes: Mapping[Owner, int], failed: Iterable[Owner], total: int = OUTPUT_MAX_BYTES) -> dict[Owner, int]:
     """Say how much of each output is shown: of those that failed more, and before the others, to whom they leave a quarter."""
     first = {owner: sizes[owner] for owner in failed if owner in sizes}
     rest = {owner: size for owner, size in sizes.items() if owner not in first}
-    granted = shares(first, OUTPUT_MAX_BYTES * 3 // 4 if rest else OUTPUT_MAX_BYTES, FAILED_MAX_BYTES)
-    return granted | shares(rest, OUTPUT_MAX_BYTES - sum(granted.values()), OTHER_MAX_BYTES)
+    granted = shares(first, total * 3 // 4 if rest else total, FAILED_MAX_BYTES)
+    return granted | shares(rest, total - sum(granted.values()), OTHER_MAX_BYTES)
 
 
 def pieces(printed: Printed) -> list[Piece]:
@@ -87,10 +92,14 @@ def _line(line: str, raw_bytes: int, pen: _Pen, found: list[Piece]) -> _Pen:
             pen = _after(pen, part)
         elif part:
             parts += [(pen, part[at : at + _PIECE_CHARS]) for at in range(0, len(part), _PIECE_CHARS)]
-    made = [Piece(_span(with_pen, part), len(part.encode())) for with_pen, part in parts]
-    if made:
-        # what is not shown of a line, its colours and what they overwrote, counts with its beginning
-        made[0] = Piece(made[0].html, max(0, raw_bytes - sum(piece.raw_bytes for piece in made[1:])))
+    made = [Piece(_span(with_pen, part), len(part.encode())) for with_pen, part in parts] or [Piece("", 0)]
+    left = raw_bytes
+    for place in range(len(made) - 1, 0, -1):
+        made[place] = Piece(made[place].html, min(made[place].raw_bytes, left))
+        left -= made[place].raw_bytes
+    made[0] = Piece(
+        made[0].html, left
+    )  # what is not shown of a line, its colours and what it overwrote, counts with its beginning
     found += made
     return pen
 
@@ -155,7 +164,7 @@ def _colour_of(left: Iterator[str]) -> int | str | None:
     """Take the codes of a colour, written with `;`."""
     kind = _number(next(left, ""))
     count = {5: 1, 2: 3}.get(kind, 0)
-    return _colour([kind, *(_number(next(left, "")) for _ in range(count))])
+    return _colour([kind, *map(_number, islice(left, count))])
 
 
 def _colour(parts: Sequence[int]) -> int | str | None:
@@ -179,17 +188,18 @@ def _hex(red: int, green: int, blue: int) -> str:
 
 def size_of(made: Iterable[Piece]) -> int:
     """How many bytes of the file they take."""
-    return sum(_size(piece) for piece in made)
+    return sum(bytes_of(piece.html) for piece in made)
 
 
-def _size(piece: Piece) -> int:
-    return len(piece.html) if piece.html.isascii() else len(piece.html.encode())
+def bytes_of(written: str) -> int:
+    """How many bytes of the file a text takes."""
+    return len(written) if written.isascii() else len(written.encode())
 
 
 def end_of(made: Sequence[Piece], most_bytes: int) -> tuple[str, int]:
     """Give as much of the end as fits, and how many bytes before it are left out."""
     begin, left = len(made), most_bytes
-    while begin > 0 and (left := left - _size(made[begin - 1])) >= 0:
+    while begin > 0 and (left := left - bytes_of(made[begin - 1].html)) >= 0:
         begin -= 1
     return "".join(piece.html for piece in made[begin:]), sum(piece.raw_bytes for piece in made[:begin])
 
@@ -197,7 +207,7 @@ def end_of(made: Sequence[Piece], most_bytes: int) -> tuple[str, int]:
 def beginning_of(made: Sequence[Piece], most_bytes: int) -> tuple[str, int]:
     """Give as much of the beginning as fits, and how many bytes after it are left out."""
     end, left = 0, most_bytes
-    while end < len(made) and (left := left - _size(made[end])) >= 0:
+    while end < len(made) and (left := left - bytes_of(made[end].html)) >= 0:
         end += 1
     return "".join(piece.html for piece in made[:end]), sum(piece.raw_bytes for piece in made[end:])
 

@@ -7,10 +7,14 @@ from dagnats.core.events import StepFailed, StepSucceeded
 from dagnats.core.pipeline import JSON
 from dagnats.core.state import StepState
 from dagnats.report.html_output import (
+    FILE_MAX_BYTES,
+    OUTPUT_MAX_BYTES,
+    OUTPUT_MIN_BYTES,
     VALUE_MAX_BYTES,
     VALUES_MAX_BYTES,
     Piece,
     beginning_of,
+    bytes_of,
     divided,
     end_of,
     pieces,
@@ -22,41 +26,50 @@ from dagnats.report.record import Attempt, Outputs, Owner, Record, shares
 from dagnats.report.view import clean, duration
 
 _NEEDS_MAX = 12
+_WHY_MAX, _WHY_MAX_OF_MANY, _MANY = 300, 120, 200
 _NOTES_MAX = 20
 _DEPTH_MAX = 4
 _OUTPUTS, _SUMMARY = 0, 1
+_FRAME_BYTES = 190  # around what an attempt printed
 
 
-class Shown:
-    """Everything long that the report shows, each piece no longer than its share of the whole."""
+class _Printed:
+    """What the attempts have printed, each in its share of the bytes that there are for all."""
 
-    def __init__(self, found: Sequence[Row], outputs: Outputs) -> None:
+    def __init__(self, found: Sequence[Row], outputs: Outputs, room: int) -> None:
         attempts = {(one.step, one.number): one for row in found for one in row.attempts}
         self._made = {owner: pieces(outputs[owner]) for owner in attempts if owner in outputs}
         self._omitted = {owner: outputs[owner].omitted_bytes for owner in self._made}
+        sizes = {owner: size_of(made) for owner, made in self._made.items()}
         failed = [owner for owner in self._made if isinstance(attempts[owner].end, StepFailed)]
-        self._share = divided({owner: size_of(made) for owner, made in self._made.items()}, failed)
-        self._values: dict[Owner, list[Piece]] = {}
-        for row in found:
-            if row.state is not None and row.state.outputs:
-                self._values[row.id, _OUTPUTS] = text_pieces(json_text(row.state.outputs))
-            if summary := _summary(row):
-                self._values[row.id, _SUMMARY] = text_pieces(summary)
-        self._value_share = shares(
-            {owner: size_of(made) for owner, made in self._values.items()}, VALUES_MAX_BYTES, VALUE_MAX_BYTES
-        )
+        total = min(OUTPUT_MAX_BYTES, max(OUTPUT_MIN_BYTES, room - len(sizes) * _FRAME_BYTES))
+        self._share = divided(sizes, failed, total)
 
-    def printed(self, owner: Owner) -> tuple[str, int] | None:
+    def end(self, owner: Owner) -> tuple[str, int] | None:
         """Give the end of what an attempt printed, and how many bytes before it are not shown; None when nothing was read of it."""
         if owner not in self._made:
             return None
         shown, left_out = end_of(self._made[owner], self._share[owner])
         return shown, left_out + self._omitted[owner]
 
-    def value(self, row: Row, kind: int) -> tuple[str, int] | None:
+
+class _Values:
+    """The outputs and summaries of the steps, each in its share."""
+
+    def __init__(self, found: Sequence[Row]) -> None:
+        self._made: dict[Owner, list[Piece]] = {}
+        for row in found:
+            if row.state is not None and row.state.outputs:
+                self._made[row.id, _OUTPUTS] = text_pieces(json_text(row.state.outputs))
+            if summary := _summary(row):
+                self._made[row.id, _SUMMARY] = text_pieces(summary)
+        sizes = {owner: size_of(made) for owner, made in self._made.items()}
+        self._share = shares(sizes, VALUES_MAX_BYTES, VALUE_MAX_BYTES)
+
+    def beginning(self, row: Row, kind: int) -> tuple[str, int] | None:
         """Give the beginning of a text, and how many bytes after it are not shown."""
         owner = (row.id, kind)
-        return beginning_of(self._values[owner], self._value_share[owner]) if owner in self._values else None
+        return beginning_of(self._made[owner], self._share[owner]) if owner in self._made else None
 
 
 def json_text(value: JSON) -> str:
@@ -72,18 +85,23 @@ def _summary(row: Row) -> str:
     return ""
 
 
-def steps(record: Record, found: Sequence[Row], outputs: Outputs) -> Iterator[str]:
-    """Write a section for each step; those that failed are open."""
-    shown = Shown(found, outputs)
-    anchors = {row.id: row.anchor for row in found}
-    for row in found:
-        yield from _step(record, row, shown, anchors)
+def steps(record: Record, found: Sequence[Row], outputs: Outputs, used_bytes: int) -> Iterator[str]:
+    """Write a section for each step; those that failed are open. What they printed gets what the rest of the file leaves."""
+    values, anchors = _Values(found), {row.id: row.anchor for row in found}
+    sections = ["".join(_step(record, row, values, anchors)) for row in found]
+    printed = _Printed(found, outputs, FILE_MAX_BYTES - used_bytes - sum(map(bytes_of, sections)))
+    for row, section in zip(found, sections, strict=True):
+        yield section
+        for attempt in reversed(row.attempts):
+            yield from _print(row, attempt, printed)
+        yield "</div></details>\n"
 
 
-def _step(record: Record, row: Row, shown: Shown, anchors: Mapping[str, str]) -> Iterator[str]:
+def _step(record: Record, row: Row, values: _Values, anchors: Mapping[str, str]) -> Iterator[str]:
+    most = _WHY_MAX if len(anchors) <= _MANY else _WHY_MAX_OF_MANY
     step = row.state.step if row.state is not None else None
     name = f" <small>{text(step.name, 80)}</small>" if step is not None and step.name and step.name != step.id else ""
-    reason = f'<span class="why">{text(row.why)}</span>' if row.why else ""
+    reason = f'<span class="why">{text(row.why, most)}</span>' if row.why else ""
     took = duration(row.took_s) if row.took_s is not None else ""
     indent = f' class="d{min(row.depth, _DEPTH_MAX)}"' if row.depth else ""
     # a link to what is in closed details opens them
@@ -95,10 +113,7 @@ def _step(record: Record, row: Row, shown: Shown, anchors: Mapping[str, str]) ->
     yield f"<dl>{''.join(f'<div><dt>{key}</dt><dd>{value}</dd></div>' for key, value in _facts(record, row, anchors))}</dl>"
     if len(row.attempts) > 1 or row.hidden:
         yield from _attempts(record, row)
-    yield from _values(row, shown)
-    for attempt in reversed(row.attempts):
-        yield from _printed(row, attempt, shown)
-    yield "</div></details>\n"
+    yield from _told(row, values)
 
 
 def _facts(record: Record, row: Row, anchors: Mapping[str, str]) -> Iterator[tuple[str, str]]:
@@ -176,9 +191,9 @@ def _attempts(record: Record, row: Row) -> Iterator[str]:
     yield "</tbody></table></div>"
 
 
-def _values(row: Row, shown: Shown) -> Iterator[str]:
+def _told(row: Row, values: _Values) -> Iterator[str]:
     for title, kind in (("Outputs", _OUTPUTS), ("Summary", _SUMMARY)):
-        if (value := shown.value(row, kind)) is not None:
+        if (value := values.beginning(row, kind)) is not None:
             written, left_out = value
             yield f'<h4>{title}</h4><pre class="v" tabindex="0">{written}</pre>'
             yield f'<p class="note">{_bytes(left_out)} after this are not shown</p>' if left_out else ""
@@ -188,11 +203,11 @@ def _values(row: Row, shown: Shown) -> Iterator[str]:
         yield f'<p class="note">Output {text(name, 100)} has no value: {text(note.removeprefix(f"outputs.{name}: "))}</p>'
 
 
-def _printed(row: Row, attempt: Attempt, shown: Shown) -> Iterator[str]:
+def _print(row: Row, attempt: Attempt, output: _Printed) -> Iterator[str]:
     """Write the end of what an attempt printed."""
     several = len(row.attempts) > 1 or row.hidden > 0
     title = f"Printed by attempt {attempt.number}" if several else "Printed"
-    printed = shown.printed((attempt.step, attempt.number))
+    printed = output.end((attempt.step, attempt.number))
     dropped = attempt.end.dropped_bytes if attempt.end is not None else 0
     if printed is None:
         if attempt.kept_bytes:
