@@ -12,12 +12,12 @@ from dagnats.core.pipeline import JSON
 from dagnats.core.state import Status
 from dagnats.report.html_graph import graph
 from dagnats.report.html_output import OTHER_MAX_BYTES, bytes_of, divided
-from dagnats.report.html_rows import LOOKS, Row, counts, id_text, newest, rows, sign, text, word
+from dagnats.report.html_rows import LOOKS, Row, id_text, newest, rows, sign, text, word, worst_first
 from dagnats.report.html_steps import clip_lines, failures, steps
 from dagnats.report.html_style import CSS
 from dagnats.report.html_timeline import timeline
 from dagnats.report.record import Outputs, Owner, Record
-from dagnats.report.view import duration
+from dagnats.report.view import counts, duration
 
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
 _VALUE_MAX_BYTES = 1_000  # of a parameter, or an output of the run
@@ -70,9 +70,9 @@ def _before_steps(record: Record, found: Sequence[Row]) -> Iterator[str]:
         '<meta name="viewport" content="width=device-width,initial-scale=1"><meta name="color-scheme" content="light dark">'
         f'<meta name="referrer" content="no-referrer"><title>{title}</title><style>{CSS}</style></head>\n<body>\n'
     )
-    yield from _head(record, found)
+    yield from _head(record)
     yield "<main>\n"
-    yield from failures(found)
+    yield from failures(record, found)
     yield from _values(record)
     yield '<section><h2 id="graph">Graph</h2>\n'
     yield from graph(record, found)
@@ -88,7 +88,7 @@ def _outcome(record: Record) -> tuple[Status, str]:
     return (_OUTCOMES[finished.outcome], finished.outcome) if finished is not None else (Status.RUNNING, "not finished")
 
 
-def _head(record: Record, found: Sequence[Row]) -> Iterator[str]:
+def _head(record: Record) -> Iterator[str]:
     state = record.state
     status, outcome = _outcome(record)
     yield f'<header class="head"><h1>{sign(status)} {text(state.plan.name)} <span class="{LOOKS[status][1]}">{word(outcome)}</span></h1>'
@@ -100,7 +100,8 @@ def _head(record: Record, found: Sequence[Row]) -> Iterator[str]:
     path_s, _ = record.critical()
     part = f" <small>{path_s / took_s:.0%} of the run</small>" if took_s > 0 and path_s > 0 else ""
     numbers = ", ".join(
-        f'<span class="{LOOKS[status][1]}">{count:,} {word(status)}</span>' for status, count in counts(found, record)
+        f'<span class="{LOOKS[status][1]}">{count:,} {word(status)}</span>'
+        for status, count in worst_first(counts(record.state))
     )
     yield '<dl class="stats">' + "".join(
         f"<div><dt>{key}</dt><dd>{value}</dd></div>"

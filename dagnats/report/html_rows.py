@@ -9,7 +9,7 @@ from dagnats.core.events import Reason, StepCancelled, StepFailed, StepSucceeded
 from dagnats.core.planstate import PlanState
 from dagnats.core.state import TERMINAL, Status, StepState
 from dagnats.report.record import Attempt, Record
-from dagnats.report.view import clean, took_s, why
+from dagnats.report.view import clean, sums_up, took_s, why
 
 ATTEMPTS_MAX = 20  # of one step, the newest
 ALL_ATTEMPTS_MAX = 3_000
@@ -203,14 +203,8 @@ class _Ready:
         return last.started_at if last is not None else None
 
 
-def counts(found: Sequence[Row], record: Record) -> Iterator[tuple[Status, int]]:
-    """Count the run's own steps by status, the worst first: instances one by one, and a pipeline as the step that runs it."""
-    counted: dict[Status, int] = {}
-    for row in found:
-        if row.state is None or row.state.within is not record.state.own:
-            continue
-        if row.state.instances is None or not row.state.instances.ids:
-            counted[row.status] = counted.get(row.status, 0) + 1
+def worst_first(counted: Mapping[Status, int]) -> Iterator[tuple[Status, int]]:
+    """Order what was counted as people ask for it."""
     order = (Status.FAILED, Status.TIMED_OUT, Status.WARNING, Status.CANCELLED, Status.BLOCKED)
     for status in (*order, *(one for one in Status if one not in order)):
         if status in counted:
@@ -222,18 +216,9 @@ def is_bad(row: Row) -> bool:
     return row.state is not None and row.status in (Status.FAILED, Status.TIMED_OUT)
 
 
-def causes(found: Sequence[Row]) -> list[Row]:
+def causes(found: Sequence[Row], record: Record) -> list[Row]:
     """Give the steps that failed, without those that only sum up what failed below them."""
-    bad: list[Row] = []
-    deepest: list[Row] = []  # below which row each next one stands
-    told: set[str] = set()
-    for row in found:
-        del deepest[row.depth :]
-        if is_bad(row):
-            bad.append(row)
-            told.update(above.anchor for above in deepest)
-        deepest.append(row)
-    return [row for row in bad if row.anchor not in told]
+    return [row for row in found if is_bad(row) and row.state is not None and not sums_up(record.state, row.state)]
 
 
 def is_open(status: Status) -> bool:

@@ -81,7 +81,7 @@ def _summary(row: Row) -> str:
     """What the step wrote for its summary: shown as it stands, not as Markdown."""
     for attempt in reversed(row.attempts):
         if isinstance(attempt.end, StepSucceeded | StepFailed):
-            return str(getattr(attempt.end, "summary", ""))
+            return attempt.end.summary
     return ""
 
 
@@ -226,9 +226,9 @@ def _bytes(count: int) -> str:
     return f"{count:,} byte{'s' if count != 1 else ''}"
 
 
-def failures(found: Sequence[Row], most: int = 20) -> Iterator[str]:
+def failures(record: Record, found: Sequence[Row], most: int = 20) -> Iterator[str]:
     """List what failed, with the reasons and where it stands."""
-    bad = causes(found)
+    bad = causes(found, record)
     if not bad:
         return
     yield '<section class="bad" aria-labelledby="failed"><h2 id="failed">What failed</h2><ul>'

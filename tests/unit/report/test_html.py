@@ -130,6 +130,13 @@ def test_outputs_of_a_step_are_json():
     assert "40 bytes, which are not shown here" in page.texts[anchor(record, "build")]
 
 
+def test_markdown_of_a_step_is_shown_as_it_stands():
+    story = Story(Pipeline("p", "p.yaml", (Step(id="a"),)))
+    story.start("a", 0)
+    story.ok("a", 1, summary="# Done\n\n<b>all</b> of it\x1b[1m")
+    assert page_of(story.record()).pres == ["# Done\n\n<b>all</b> of it [1m"]
+
+
 def test_handlers_of_failures_that_did_not_come_are_not_shown():
     assert "rescue" not in page_of(failed_run().record()).text
 
