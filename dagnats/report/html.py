@@ -110,8 +110,7 @@ def _head(record: Record) -> Iterator[str]:
             ("Critical path", duration(path_s) + part),
             ("Steps", numbers or "none"),
             ("Began", _time(record.began_at)),
-            ("Run", f'<span class="id">{text(state.run)}</span>'),
-            ("File", f'<span class="id">{text(state.plan.file)}</span>'),
+            ("Run", f"{text(state.run)} <small>{text(state.plan.file)}</small>"),
         )
     )
     yield (
@@ -181,7 +180,8 @@ def _critical(record: Record, found: Sequence[Row]) -> Iterator[str]:
         f'<a href="#{row.anchor}">{id_text(row.id)}</a> {duration(row.took_s or 0.0)}' for row in named[:_PATH_MAX]
     ]
     more = f" → … and {len(named) - _PATH_MAX:,} more" if len(named) > _PATH_MAX else ""
+    so_far = " so far" if record.state.finished is None else ""
     yield (
-        f'<p class="path"><strong>Critical path, {duration(length_s)}</strong> (the thick line): {" → ".join(links)}{more}. '
+        f'<p class="path"><strong>Critical path{so_far}, {duration(length_s)}</strong> (the thick line): {" → ".join(links)}{more}. '
         "The run can not be shorter than this while these steps take as long.</p>\n"
     )

@@ -23,6 +23,11 @@ FAILED_MAX_BYTES = 64 << 10  # of one attempt that failed
 OTHER_MAX_BYTES = 32 << 10
 VALUE_MAX_BYTES = 16 << 10
 _PIECE_CHARS = 120  # where a long line may be cut
+_BLOCK = re.compile(
+    rb"((?:[\t\x20-\x7e]*+\n)++|[\t\x20-\x7e]++\Z)|[^\n]++\n?"
+)  # whole lines that are shown as they are, or one other line
+_PART = re.compile(rf"(?:[^\n]{{0,14}}\n){{1,8}}|[^\n]{{1,{_PIECE_CHARS}}}\n?")  # short lines together
+_LINE = re.compile(rb"[^\n]*+\n|[^\n]++")
 _SGR = re.compile(r"\x1b\[([0-9;:]*)m")
 _BIDI = dict.fromkeys(
     (0x061C, 0x200E, 0x200F, *range(0x202A, 0x202F), *range(0x2066, 0x206A))
@@ -70,36 +75,38 @@ def pieces(printed: Printed) -> list[Piece]:
     data = printed.data
     if printed.omitted_bytes:  # the first character may be cut
         data = data[: min(3, len(data))].lstrip(bytes(range(0x80, 0xC0))) + data[3:]
-    lines = data.split(b"\n")
-    ends = [b"\n"] * (len(lines) - 1) + [b""]
     pen = _PLAIN
     found: list[Piece] = []
-    for line, end in zip(lines, ends, strict=True):
-        shown = fit(line).decode("utf-8", "replace").translate(_BIDI)
-        if not shown.isascii() or len(shown) > _PIECE_CHARS or "\x1b" in shown or pen is not _PLAIN:
-            pen = _line(shown + end.decode(), len(line) + len(end), pen, found)
-        elif line or end:
-            found.append(Piece(escape(shown, quote=False) + end.decode(), len(line) + len(end)))
+    for block in _BLOCK.finditer(data):
+        if block[1] is not None and pen == _PLAIN:
+            found += [Piece(escape(part, quote=False), len(part)) for part in _PART.findall(block[0].decode())]
+            continue
+        for line in _LINE.findall(block[0]):
+            pen = _line(line, pen, found)
     return found
 
 
-def _line(line: str, raw_bytes: int, pen: _Pen, found: list[Piece]) -> _Pen:
+def _line(line: bytes, pen: _Pen, found: list[Piece]) -> _Pen:
     """Add the pieces of one line; gives the pen with which the next begins."""
+    shown = fit(line.removesuffix(b"\n")).decode("utf-8", "replace").translate(_BIDI)
+    shown += "\n" if line.endswith(b"\n") else ""
+    if pen == _PLAIN and "\x1b" not in shown and len(shown) <= _PIECE_CHARS:
+        found.append(Piece(escape(shown, quote=False), len(line)))
+        return pen
     parts: list[tuple[_Pen, str]] = []
-    texts = _SGR.split(line)  # text, codes, text, codes, …, text
+    texts = _SGR.split(shown)  # text, codes, text, codes, …, text
     for place, part in enumerate(texts):
         if place % 2:
             pen = _after(pen, part)
         elif part:
             parts += [(pen, part[at : at + _PIECE_CHARS]) for at in range(0, len(part), _PIECE_CHARS)]
     made = [Piece(_span(with_pen, part), len(part.encode())) for with_pen, part in parts] or [Piece("", 0)]
-    left = raw_bytes
+    left = len(line)
     for place in range(len(made) - 1, 0, -1):
         made[place] = Piece(made[place].html, min(made[place].raw_bytes, left))
         left -= made[place].raw_bytes
-    made[0] = Piece(
-        made[0].html, left
-    )  # what is not shown of a line, its colours and what it overwrote, counts with its beginning
+    # what is not shown of a line, its colours and what it overwrote, counts with its beginning
+    made[0] = Piece(made[0].html, left)
     found += made
     return pen
 

@@ -130,7 +130,7 @@ def rows(record: Record) -> list[Row]:
                 hidden=len(record.attempts.get(id_, ())) - len(shown.get(id_, ())),
                 state=step,
                 ready_at=ready.at(step),
-                critical=id_ in critical,
+                critical=id_ in critical and step.status in TERMINAL,
                 above=_above(step) or "",
             )
         )

@@ -2,7 +2,7 @@
 
 CSS = """
 :root{--bg:#fff;--fg:#1f2328;--dim:#59636e;--line:#d1d9e0;--panel:#f6f8fa;--ok:#1a7f37;--fail:#cf222e;--warn:#9a6700;--stop:#bc4c00;--run:#0969da;
---skip:#6e7781;--link:#0550ae;--bad:#fff1f0;--term:#161b22;--ink:#e6edf3;--mono:ui-monospace,SFMono-Regular,Menlo,Consolas,"DejaVu Sans Mono",monospace}
+--skip:#656d76;--link:#0550ae;--bad:#fff1f0;--term:#161b22;--ink:#e6edf3;--mono:ui-monospace,SFMono-Regular,Menlo,Consolas,"DejaVu Sans Mono",monospace}
 @media (prefers-color-scheme:dark){:root{--bg:#0d1117;--fg:#e6edf3;--dim:#9198a1;--line:#30363d;--panel:#151b23;--ok:#3fb950;--fail:#f85149;--warn:#d29922;
 --stop:#f0883e;--run:#4493f8;--skip:#8b949e;--link:#79b8ff;--bad:#2b1416;--term:#010409}}
 *{box-sizing:border-box}

@@ -20,7 +20,7 @@ from dagnats.report.record import Owner, Printed, Record
 
 HERE = Path(__file__).parent
 OUT = HERE / "out"
-PICTURES = {"report": ("release.yaml", 1650), "report-failed": ("deploy.yaml", 1900)}
+PICTURES = {"report": ("release.yaml", 1500), "report-failed": ("deploy.yaml", 1770)}
 WIDTH = 1280
 
 

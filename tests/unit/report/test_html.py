@@ -256,6 +256,7 @@ def test_run_without_an_end_says_so():
     page = page_of(record, {("test", 1): Printed(b"so far\n")})
     assert "ci not finished" in page.text
     assert "The journal has no end" in page.text
+    assert "Critical path so far, 2.0s (the thick line): build 2.0s. The" in page.text
     assert "endednot while this was recorded" in page.text
     assert page.pres[-1] == "so far\n"
 
