@@ -24,8 +24,6 @@ class Page(HTMLParser):
         self.ids: list[str] = []
         self.links: list[str] = []
         self.tags: list[str] = []
-        self.classes: set[str] = set()
-        self.titles: list[str] = []
         self.text = ""
         self.pres: list[str] = []
         self.texts: dict[str, str] = {}
@@ -58,7 +56,6 @@ class Page(HTMLParser):
         if "href" in values:
             self.links.append(values["href"])
             assert re.fullmatch(r"#[a-z0-9_-]+", values["href"]), values["href"]
-        self.classes.update((values.get("class") or "").split())
         if tag == "pre":
             self.pres.append("")
         if tag == "i":

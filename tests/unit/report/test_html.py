@@ -223,7 +223,9 @@ def test_instances_and_pipelines_stand_below_their_step_also_those_of_earlier_at
     assert page.text.count("an attempt of its pipeline that was followed by another") == 2
     assert "What failed✗ deploy[to=e/u]#2/check exit code 1 parts/inner.yaml:7" in page.text
     assert page.opened == {anchor(record, id_) for id_ in ("deploy", "deploy[to=e/u]", "deploy[to=e/u]#2/check")}
-    assert "\u00d72" in page.texts["graph"] + page.text  # the step is one node, of two instances
+    assert (
+        page.text.count("\u00d72") == 2
+    )  # the step is one node, of two instances: said in its title and below its name
 
 
 def test_hostile_text_stays_text():
@@ -264,7 +266,7 @@ def test_run_without_an_end_says_so():
 def test_run_of_which_only_the_beginning_is_known():
     page = page_of(Record(failed_run().events[:1]))
     assert "No step has started." in page.text
-    assert "6 pending" in page.text or "7 pending" in page.text
+    assert "7 pending" in page.text
 
 
 @pytest.mark.parametrize("journal", JOURNALS, ids=lambda path: path.stem)
@@ -357,7 +359,9 @@ def test_graph_of_many_steps_is_drawn_small():
     page = page_of(many(400, wide=50, output=0))
     assert page.tags.count("use") == 400
     assert "Each sign is a step" in page.text
-    assert len(page_of(many(20, wide=5, output=0)).titles) == 0
+    page = page_of(many(20, wide=5, output=0))
+    assert "use" not in page.tags
+    assert page.tags.count("rect") == 20
 
 
 def test_graph_says_what_it_leaves_out():
