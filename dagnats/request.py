@@ -34,6 +34,7 @@ class Request(Struct, frozen=True):
     events_file: str | None = None
     junit_file: str | None = None
     summary_file: str | None = None
+    html_file: str | None = None
     github_annotations: bool = True
     github_summary: bool = True
     exit_code_from: str | None = None
@@ -47,7 +48,7 @@ class Request(Struct, frozen=True):
     @property
     def reports(self) -> list["Report"]:
         """The reports that are asked for."""
-        asked = (("--junit", self.junit_file), ("--summary", self.summary_file))
+        asked = (("--junit", self.junit_file), ("--summary", self.summary_file), ("--html", self.html_file))
         if not any(path for _, path in asked):
             return []
         from dagnats.report.written import Report  # noqa: PLC0415 - only for those who ask for one

@@ -104,6 +104,7 @@ class FilesLast(click.Command):
 def report_options(command: Command) -> Command:
     """Add the files for reports."""
     options: Sequence[tuple[str, str]] = (
+        ("html", "Write a page of HTML there: graph, timeline, critical path, and what each step printed."),
         ("summary", "Write a page of Markdown there: table, graph, timeline, the end of what failed."),
         ("junit", "Write the steps there as tests, in the XML that CI servers read."),
     )

@@ -77,6 +77,10 @@ def _kind(option: str) -> _Kind:
         from dagnats.report.junit import junit, junit_wants  # noqa: PLC0415 - each is only for those who ask for it
 
         return _Kind(junit_wants, junit)
+    if option == "--html":
+        from dagnats.report.html import html, html_wants  # noqa: PLC0415 - the same
+
+        return _Kind(html_wants, lambda record, outputs: "".join(html(record, outputs)).encode())
     from dagnats.report.markdown import summary, summary_wants  # noqa: PLC0415 - the same
 
     return _Kind(summary_wants, lambda record, outputs: summary(record, outputs).encode("utf-8", "replace"))

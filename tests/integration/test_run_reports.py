@@ -8,7 +8,7 @@ from xml.etree import ElementTree as ET
 
 from running_dagnats import Running, dagnats, environment, write_pipeline
 
-REPORTS = ("junit", "summary")
+REPORTS = ("junit", "summary", "html")
 CI = """\
 name: ci
 secrets: {TOKEN: env://TOKEN}
