@@ -1,6 +1,6 @@
 """What stands below the scrollback of the live view: pure functions from a state, a time and a size to rows that fit.
 
-Failures stand first, then what runs, then the progress. No row is as wide as the terminal, and all of them are at most a third as high.
+Failures stand first, then what runs, then the progress. No row is as wide as the terminal, and all of them, below an empty one, are at most a third as high.
 """
 
 import math
@@ -18,6 +18,7 @@ from dagnats.report.tally import Tally
 from dagnats.report.view import block_title, clean, why
 
 MOST_ROWS = 20
+ROOMY_ROWS = 15
 BAR_MIN, BAR_MAX = 8, 24
 UNFINISHED_MAX_BYTES = 1024  # of a line without an end: more than a row takes
 _SPACES = 2  # between a title and what is said of it
@@ -47,10 +48,11 @@ def region(shown: Shown, now: float, width: int, height: int, style: Style) -> l
     if shown.state.finished is not None:
         return []
     paper = _Paper(max(1, width - 1), style)
+    gap = [Row("", 0)] if height >= ROOMY_ROWS else []  # so that nobody takes what stands here for output
     room = min(MOST_ROWS, max(1, height // 3)) - 1
     failures = _failures(shown, paper, max(1, room // 3) if room > 1 else 0)
     running = _under_way(shown, now, paper, room - len(failures))
-    return [*failures, *running, _progress(shown, now, paper)]
+    return [*gap, *failures, *running, _progress(shown, now, paper)]
 
 
 def physical_rows(drawn: Sequence[Row], width: int) -> int:

@@ -185,7 +185,7 @@ def test_a_line_without_an_end_is_shown_at_once_and_a_failure_stays(tmp_path):
     with Terminal(tmp_path) as terminal:
         terminal.wait_until(
             lambda screen: re.search(
-                r"^begun\n✗ bad  exit code 3\n▸ asks  \d+s\n    Go on\?\n━+─+ 1/2 · 1 running · 1 failed · \d+s$",
+                r"^begun\n\n✗ bad  exit code 3\n▸ asks  \d+s\n    Go on\?\n━+─+ 1/2 · 1 running · 1 failed · \d+s$",
                 screen,
                 re.MULTILINE,
             )

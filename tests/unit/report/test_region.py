@@ -10,7 +10,7 @@ from dagnats.core.events import Outcome, Reason
 from dagnats.core.pipeline import FanOut, Pipeline, Retry, Step
 from dagnats.core.state import RunState
 from dagnats.report.live import reflows
-from dagnats.report.region import MOST_ROWS, Row, Shown, clock, physical_rows, region
+from dagnats.report.region import MOST_ROWS, ROOMY_ROWS, Row, Shown, clock, physical_rows, region
 from dagnats.report.style import Style
 from dagnats.report.tally import Tally
 from dagnats.report.view import total_line
@@ -44,6 +44,9 @@ class Run:
     def rows(self, width: int = 80, height: int = 24, now: float = 14.0, style: Style = PLAIN) -> list[str]:
         rows = region(self.shown, now, width, height, style)
         assert all(row.cells == cell_len(row.text) < max(width, 2) for row in rows if not style.color)
+        gap = rows and not rows[0].text
+        assert bool(gap) is (bool(rows) and height >= ROOMY_ROWS)
+        rows = rows[1:] if gap else rows  # an empty one above, where there is room
         assert len(rows) <= max(1, height // 3)
         return [row.text for row in rows]
 
