@@ -10,7 +10,6 @@ import pty
 import struct
 import subprocess
 import termios
-from pathlib import Path
 
 import pyte
 from make import HERE, OUT, draw
