@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 
-from bench.cases import large, mask, output, sleeps, start, steps
+from bench.cases import large, mask, output, shown, sleeps, start, steps
 from bench.rounds import Case
 from bench.setting import Setting
 
@@ -17,4 +17,6 @@ CASES: Mapping[str, Callable[[Setting], Case]] = {
     "output": output.output,
     "slowdown": output.slowdown,
     "mask": mask.mask,
+    "live": shown.live,
+    "report": shown.report,
 }

@@ -3,16 +3,19 @@
 import os
 import sys
 from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from dagnats.report.blocks import Blocks, Manner, Painter
 from dagnats.report.console import Console
 from dagnats.report.eventsfile import EventsFile, open_events
 from dagnats.report.jsonlines import JsonLines, event_json
 from dagnats.report.prefixed import Prefixed
 from dagnats.report.reporter import Reporter
 from dagnats.report.style import Style, wants_color
+
+if TYPE_CHECKING:
+    from dagnats.report.blocks import Painter
 
 
 class Wanted(Struct, frozen=True):
@@ -70,6 +73,8 @@ def reporters(wanted: Wanted, style: Style, around: Surroundings) -> list[Report
 
 
 def _blocks(mode: str, wanted: Wanted, console: Console, style: Style, around: Surroundings) -> Reporter:
+    from dagnats.report.blocks import Blocks, Manner  # noqa: PLC0415 - measured: lines on a pipe do without
+
     painter: Painter
     has_title = not wanted.quiet and mode != "failures"
     if mode == "github":
