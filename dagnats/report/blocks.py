@@ -1,7 +1,6 @@
 """The modes that show a step's output in one piece: `grouped`, `failures`, `live` and `github`. What differs is how they paint it."""
 
 from collections.abc import Sequence
-from typing import Protocol
 
 from msgspec import Struct
 
@@ -15,8 +14,8 @@ from dagnats.core.events import (
     StepSucceeded,
 )
 from dagnats.core.state import TERMINAL, RunState, Status
-from dagnats.report import turns
 from dagnats.report.lines import Lines
+from dagnats.report.painter import Painter
 from dagnats.report.projection import Projection, Tails
 from dagnats.report.reporter import Reporter
 from dagnats.report.spool import Owner, Spool
@@ -25,48 +24,6 @@ from dagnats.report.turns import Turns
 from dagnats.report.view import event_line, group_line, note_lines, recap, tail_blocks
 
 _BAD = (Status.FAILED, Status.TIMED_OUT)
-
-
-class Painter(turns.Painter, Protocol):
-    """What a mode must be able to show. All is called from one thread, but for `hurry`."""
-
-    tick_s: float | None  # how often `tick` is wanted while nothing happens
-
-    def begin_run(self, state: RunState) -> None:
-        """The run has started."""
-
-    def applied(self, state: RunState, event: AnyEvent) -> None:
-        """An event has changed the state; nothing of it was shown yet."""
-
-    def unfinished(self, line: bytes) -> None:
-        """The attempt that has the focus has begun this line."""
-
-    def tail(self, title: str, lines: Sequence[bytes]) -> None:
-        """Show the end of the output of a step that failed, when the run is over."""
-
-    def end_run(self, state: RunState) -> None:
-        """The run is over, and summed up."""
-
-    def tick(self) -> None:
-        """Time has passed."""
-
-    def note(self, text: str) -> None:
-        """Show a word of the program's own at once."""
-
-    def hurry(self) -> None:
-        """Wait for no reader any more."""
-
-    def flush(self) -> None:
-        """Write what is held."""
-
-    def leave(self) -> None:
-        """Leave the terminal as it was found. Called from any thread."""
-
-    def back(self) -> None:
-        """Take the terminal again, which others have used meanwhile."""
-
-    def close(self) -> None:
-        """Nothing comes any more."""
 
 
 class Manner(Struct, frozen=True):

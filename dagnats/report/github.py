@@ -8,23 +8,23 @@ import os
 import secrets
 from collections.abc import Iterable, Sequence
 
-from dagnats.core.events import AnyEvent
 from dagnats.core.state import RunState
 from dagnats.core.text import no_command, workflow_command
 from dagnats.report.annotations import annotations
 from dagnats.report.console import Console
+from dagnats.report.painter import Painter
 from dagnats.report.screen import Colours, fit
 from dagnats.report.spool import Owner
 from dagnats.report.view import block_title, run_title
 
 
-class GitHub:
+class GitHub(Painter):
     """Paints for the log of GitHub Actions. `masks` are texts that the log shall never show, `checkout` is where annotated files are seen from."""
 
     tick_s: float | None = 1.0
 
     def __init__(self, console: Console, *, masks: Iterable[str], checkout: str | None, has_title: bool) -> None:
-        self._console = console
+        super().__init__(console)
         self._checkout = checkout
         self._has_title = has_title
         self._token = secrets.token_hex(16)
@@ -38,9 +38,6 @@ class GitHub:
         self._state = state
         if self._has_title:
             self.say(run_title(state))
-
-    def applied(self, state: RunState, event: AnyEvent) -> None:
-        """What is worth a line is said when it is."""
 
     def begin(self, owner: Owner, *, goes_on: bool) -> None:
         """Open a group; from here on nothing is a command."""
@@ -58,9 +55,6 @@ class GitHub:
         """Write a line of the program's own."""
         self._line(no_command(line))
 
-    def unfinished(self, line: bytes) -> None:
-        """Only whole lines are shown."""
-
     def tail(self, title: str, lines: Sequence[bytes]) -> None:
         """Write the end of the output of a step that failed."""
         self.say(title)
@@ -77,31 +71,6 @@ class GitHub:
 
     def _located(self, file: str) -> str:
         return os.path.relpath(file, self._checkout)
-
-    def tick(self) -> None:
-        """Nothing moves."""
-
-    def note(self, text: str) -> None:
-        """Write a word of the program's own."""
-        self.say(text)
-
-    def hurry(self) -> None:
-        """Wait for no reader any more."""
-        self._console.hurry()
-
-    def flush(self) -> None:
-        """Write what is held."""
-        self._console.flush()
-
-    def leave(self) -> None:
-        """Nothing has to be put right."""
-
-    def back(self) -> None:
-        """Nothing has to be put right."""
-
-    def close(self) -> None:
-        """Write what is held."""
-        self._console.close()
 
     def _open(self, title: str) -> None:
         self._colours = Colours()

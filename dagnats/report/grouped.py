@@ -2,22 +2,20 @@
 
 from collections.abc import Sequence
 
-from dagnats.core.events import AnyEvent
 from dagnats.core.state import RunState
 from dagnats.report.console import Console
+from dagnats.report.painter import Painter
 from dagnats.report.screen import Colours, fit
 from dagnats.report.spool import Owner
 from dagnats.report.style import Style
 from dagnats.report.view import block_title, run_title
 
 
-class Grouped:
+class Grouped(Painter):
     """Paints blocks one below the other. On a terminal nothing that a step prints can steer it."""
 
-    tick_s: float | None = None
-
     def __init__(self, console: Console, style: Style, *, is_terminal: bool, has_title: bool) -> None:
-        self._console = console
+        super().__init__(console)
         self._style = style
         self._is_terminal = is_terminal
         self._has_title = has_title
@@ -30,9 +28,6 @@ class Grouped:
         if self._has_title:
             self._console.say(self._style.paint(run_title(state), "1"))
 
-    def applied(self, state: RunState, event: AnyEvent) -> None:
-        """What is worth a line is said when it is."""
-
     def begin(self, owner: Owner, *, goes_on: bool) -> None:
         """Write the name of the step."""
         self._colours = Colours()
@@ -43,15 +38,9 @@ class Grouped:
         """Write what it printed."""
         self._console.out(self._colours.bracket(fit(lines)) if self._is_terminal else lines)
 
-    def end(self) -> None:
-        """The next block begins with its name."""
-
     def say(self, line: str) -> None:
         """Write a line of the program's own."""
         self._console.say(line)
-
-    def unfinished(self, line: bytes) -> None:
-        """Only whole lines are shown."""
 
     def tail(self, title: str, lines: Sequence[bytes]) -> None:
         """Write the end of the output of a step that failed."""
@@ -59,31 +48,3 @@ class Grouped:
         for line in lines:
             shown = fit(line) if self._is_terminal else line
             self._console.say("    " + shown.decode("utf-8", "replace"))
-
-    def end_run(self, state: RunState) -> None:
-        """All is said."""
-
-    def tick(self) -> None:
-        """Nothing moves."""
-
-    def note(self, text: str) -> None:
-        """Write a word of the program's own."""
-        self._console.say(text)
-
-    def hurry(self) -> None:
-        """Wait for no reader any more."""
-        self._console.hurry()
-
-    def flush(self) -> None:
-        """Write what is held."""
-        self._console.flush()
-
-    def leave(self) -> None:
-        """Nothing has to be put right."""
-
-    def back(self) -> None:
-        """Nothing has to be put right."""
-
-    def close(self) -> None:
-        """Write what is held."""
-        self._console.close()

@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dagnats.core.events import AnyEvent
 from dagnats.core.state import RunState
 from dagnats.report.console import Console
+from dagnats.report.painter import Painter
 from dagnats.report.region import Row, Shown, physical_rows, region
 from dagnats.report.screen import Colours, fit
 from dagnats.report.spool import Owner
@@ -54,7 +55,7 @@ def size_of(descriptor: int) -> os.terminal_size:
     return size if size.columns > 0 and size.lines > 0 else USUAL_SIZE
 
 
-class Live:
+class Live(Painter):
     """Paints for a terminal that can be steered."""
 
     tick_s: float | None = TICK_S
@@ -68,7 +69,7 @@ class Live:
         has_title: bool,
         is_reflowing: bool,
     ) -> None:
-        self._console = console
+        super().__init__(console)
         self._style = style
         self._size = size
         self._has_title = has_title
@@ -135,14 +136,6 @@ class Live:
     def tick(self) -> None:
         """Show that time has passed."""
         self._draw()
-
-    def note(self, text: str) -> None:
-        """Write a word of the program's own."""
-        self.say(text)
-
-    def hurry(self) -> None:
-        """Wait for no reader any more."""
-        self._console.hurry()
 
     def flush(self) -> None:
         """Draw what is held, and the region when it has grown old."""

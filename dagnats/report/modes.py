@@ -15,7 +15,7 @@ from dagnats.report.reporter import Reporter
 from dagnats.report.style import Style, wants_color
 
 if TYPE_CHECKING:
-    from dagnats.report.blocks import Painter
+    from dagnats.report.painter import Painter
 
 
 class Wanted(Struct, frozen=True):

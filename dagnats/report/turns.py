@@ -8,29 +8,13 @@ while gives it up for what has ended, and may have it again.
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from typing import Protocol
 
 from msgspec import Struct
 
+from dagnats.report.painter import Painter
 from dagnats.report.spool import Owner, Spool
 
 SILENT_S = 5.0
-
-
-class Painter(Protocol):
-    """Puts blocks on the screen, one at a time."""
-
-    def begin(self, owner: Owner, *, goes_on: bool) -> None:
-        """Begin the block of an attempt, or go on with it after others."""
-
-    def lines(self, lines: bytes) -> None:
-        """Add whole lines to the block that has begun."""
-
-    def end(self) -> None:
-        """End the block."""
-
-    def say(self, line: str) -> None:
-        """Show a line of the program's own, outside of blocks or, when it is urgent, within one."""
 
 
 class _Over(Struct, frozen=True):

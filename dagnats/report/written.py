@@ -78,7 +78,7 @@ def _kind(option: str) -> _Kind:
 
         return _Kind(junit_wants, junit)
     if option == "--html":
-        from dagnats.report.html import html, html_wants  # noqa: PLC0415 - the same
+        from dagnats.report.page import html, html_wants  # noqa: PLC0415 - the same
 
         return _Kind(html_wants, lambda record, outputs: "".join(html(record, outputs)).encode())
     from dagnats.report.markdown import summary, summary_wants  # noqa: PLC0415 - the same

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from dagnats.core.codec import decode_commit
 from dagnats.core.events import AnyEvent
-from dagnats.report.html import html, html_wants
+from dagnats.report.page import html, html_wants
 from dagnats.report.record import Owner, Printed, Record
 
 HERE = Path(__file__).parent

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from running_dagnats import EVENTS, dagnats, read_events, write_pipeline
 
-from dagnats.report.html import html, html_wants
+from dagnats.report.page import html, html_wants
 from dagnats.report.record import Owner, Printed, Record
 
 PIPELINE = """\

@@ -10,8 +10,8 @@ from dagnats.core import events
 from dagnats.core.codec import decode_commit
 from dagnats.core.events import AnyEvent, CancelledBy, Outcome, Reason
 from dagnats.core.pipeline import FanOut, Pipeline, Retry, Step
-from dagnats.report.html import html, html_wants
-from dagnats.report.html_rows import rows
+from dagnats.report.page import html, html_wants
+from dagnats.report.page.rows import rows
 from dagnats.report.record import Outputs, Printed, Record
 
 JOURNALS = sorted((Path(__file__).parents[2] / "journals").glob("v*/*.jsonl"))

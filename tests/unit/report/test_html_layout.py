@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from dagnats.core.graph import Graph, graph_of, levels
 from dagnats.core.pipeline import Step
-from dagnats.report.html_layout import Layout, Measures, layout
+from dagnats.report.page.layout import Layout, Measures, layout
 
 MEASURES = Measures()
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dagnats.report.html_output import OUTPUT_MAX_BYTES, beginning_of, divided, end_of, pieces, size_of, text_pieces
+from dagnats.report.page.output import OUTPUT_MAX_BYTES, beginning_of, divided, end_of, pieces, size_of, text_pieces
 from dagnats.report.record import Printed
 from dagnats.report.screen import fit, without_colours
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 
 from dagnats.core.state import Status
-from dagnats.report.html_rows import LOOKS, Row, attempt_status, id_text, is_open, sign, word
+from dagnats.report.page.rows import LOOKS, Row, attempt_status, id_text, is_open, sign, word
 from dagnats.report.record import Attempt, Record
 from dagnats.report.view import duration
 

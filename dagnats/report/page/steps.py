@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dagnats.core.events import StepFailed, StepSucceeded
 from dagnats.core.pipeline import JSON
 from dagnats.core.state import StepState
-from dagnats.report.html_output import (
+from dagnats.report.page.output import (
     FILE_MAX_BYTES,
     OUTPUT_MAX_BYTES,
     OUTPUT_MIN_BYTES,
@@ -21,7 +21,7 @@ from dagnats.report.html_output import (
     size_of,
     text_pieces,
 )
-from dagnats.report.html_rows import LOOKS, Row, attempt_status, causes, id_text, is_bad, sign, text, word
+from dagnats.report.page.rows import LOOKS, Row, attempt_status, causes, id_text, is_bad, sign, text, word
 from dagnats.report.record import Attempt, Outputs, Owner, Record, shares
 from dagnats.report.view import clean, duration
 

@@ -6,8 +6,8 @@ from itertools import pairwise
 
 from dagnats.core.graph import Graph, levels
 from dagnats.core.state import Status
-from dagnats.report.html_layout import Layout, Measures, Point, layout
-from dagnats.report.html_rows import LOOKS, Row, id_text, text, word
+from dagnats.report.page.layout import Layout, Measures, Point, layout
+from dagnats.report.page.rows import LOOKS, Row, id_text, text, word
 from dagnats.report.record import Record
 from dagnats.report.view import clean, duration
 

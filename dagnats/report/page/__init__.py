@@ -10,12 +10,12 @@ from datetime import UTC, datetime
 from dagnats.core.events import Outcome, StepFailed
 from dagnats.core.pipeline import JSON
 from dagnats.core.state import Status
-from dagnats.report.html_graph import graph
-from dagnats.report.html_output import OTHER_MAX_BYTES, bytes_of, divided
-from dagnats.report.html_rows import LOOKS, Row, id_text, newest, rows, sign, text, word, worst_first
-from dagnats.report.html_steps import clip_lines, failures, steps
-from dagnats.report.html_style import CSS
-from dagnats.report.html_timeline import timeline
+from dagnats.report.page.graph import graph
+from dagnats.report.page.output import OTHER_MAX_BYTES, bytes_of, divided
+from dagnats.report.page.rows import LOOKS, Row, id_text, newest, rows, sign, text, word, worst_first
+from dagnats.report.page.steps import clip_lines, failures, steps
+from dagnats.report.page.style import CSS
+from dagnats.report.page.timeline import timeline
 from dagnats.report.record import Outputs, Owner, Record
 from dagnats.report.view import counts, duration
 
