@@ -6,7 +6,6 @@ import gc
 import os
 import shutil
 import signal
-import sys
 import time
 from collections.abc import Coroutine, Mapping
 from typing import Any
@@ -16,9 +15,10 @@ from dagnats.bus.topology import set_up
 from dagnats.core.events import CancelledBy, RunStarted
 from dagnats.core.pipeline import JSON
 from dagnats.core.state import RunState
+from dagnats.core.text import workflow_command
 from dagnats.dispatch import Dispatch, pipeline_context
 from dagnats.engine import Engine
-from dagnats.errors import DiskFullError, EngineError, InterruptedEarlyError, UsageError
+from dagnats.errors import DiskFullError, EngineError, InterruptedEarlyError, UnshownError, UsageError
 from dagnats.report.feed import Feed
 from dagnats.report.modes import Surroundings, Wanted, mode_of, reporters, style_of
 from dagnats.report.reporter import Reporter
@@ -105,22 +105,28 @@ class _Drive:
             state = await engine.run()
             await link.settled()
             await self._feed.close()
-            await self._write_reports()
+            prepared.directory.seal(*engine.journal_end)
+            problem = await self._write_reports()
         finally:
             await worker.close()
         if self._feed.broken is not None:
-            raise EngineError(
-                f"the run {state.outcome}, but not all of it could be shown: {self._feed.broken}"
-            ) from self._feed.broken
+            message = f"the run {state.outcome}, but not all of it could be shown: {self._feed.broken}"
+            raise UnshownError(message, state) from self._feed.broken
+        if problem is not None:
+            raise UnshownError(f"the run {state.outcome}, but {problem}", state) from problem
         return state
 
-    async def _write_reports(self) -> None:
-        """Write the reports that are asked for, and the one that GitHub shows."""
+    async def _write_reports(self) -> EngineError | None:
+        """Write the reports that are asked for, and the one that GitHub shows; gives what went wrong with the former."""
         request, run = self._prepared.request, self._prepared.directory.name
+        problem: EngineError | None = None
         if request.reports:
             from dagnats.report.written import write  # noqa: PLC0415 - only for those who ask for one
 
-            await write(self._link, run, request.reports)
+            try:
+                await write(self._link, run, request.reports)
+            except EngineError as error:
+                problem = error
         path = os.environ.get("GITHUB_STEP_SUMMARY")
         if path and request.github_summary and mode_of(request.output, os.environ) == "github":
             from dagnats.report.written import Report, write  # noqa: PLC0415 - the same
@@ -128,7 +134,8 @@ class _Drive:
             try:
                 await write(self._link, run, [Report("--summary", path, appends=True)])
             except EngineError as error:
-                print(f"dagnats: the summary of GitHub: {error}", file=sys.stderr)  # noqa: T201 - the run is over, and well
+                print(workflow_command("warning", f"$GITHUB_STEP_SUMMARY: {error}", title="dagnats"), flush=True)  # noqa: T201 - the run is over, and well
+        return problem
 
     async def _started(self) -> RunStarted:
         """Settle every value from outside: this is the last moment at which a run can be refused."""

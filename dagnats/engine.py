@@ -111,6 +111,11 @@ class Engine:
                     timer.cancel()
         return self.state
 
+    @property
+    def journal_end(self) -> tuple[int, str]:
+        """How many commits the journal has, and the hash of the last."""
+        return self._journal.end
+
     def cancel(self, by: CancelledBy, why: str, *, signal: int | None = None, force: bool = False) -> None:
         """Ask for the end of the run; `force` leaves nothing running, not even `finally`."""
         self._caused(CancelRequested(seq=0, at=0.0, by=by, why=why, signal=signal, force=force))

@@ -30,6 +30,14 @@ class EngineError(DagnatsError):
     exit_code = 3
 
 
+class UnshownError(EngineError):
+    """The run is over, in this `state`, but not all of it could be shown or written."""
+
+    def __init__(self, message: str, state: object) -> None:
+        super().__init__(message)
+        self.state = state
+
+
 class DiskFullError(EngineError):
     """No space is left where the run keeps its store."""
 

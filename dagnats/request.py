@@ -46,6 +46,11 @@ class Request(Struct, frozen=True):
     again: Sequence[str] = ()
 
     @property
+    def written(self) -> dict[str, str | None]:
+        """Files that a report may not be, by what they are for."""
+        return {"the pipeline's own file": self.file if self.text is None else None, "--events": self.events_file}
+
+    @property
     def reports(self) -> list["Report"]:
         """The reports that are asked for."""
         asked = (("--junit", self.junit_file), ("--summary", self.summary_file), ("--html", self.html_file))

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from dagnats import rundir
 from dagnats.bus.server import Server
+from dagnats.core.state import RunState
 from dagnats.definition import load
 from dagnats.definition.params import check_value, resolve
 from dagnats.definition.problems import Problems, quoted
@@ -17,7 +18,7 @@ from dagnats.definition.project import project_root
 from dagnats.definition.select import inside, select
 from dagnats.definition.unset import foreign_outputs, refuse_unset
 from dagnats.definition.words import suggest
-from dagnats.errors import DagnatsError, EngineError, UsageError
+from dagnats.errors import DagnatsError, EngineError, UnshownError, UsageError
 from dagnats.process import Guardian
 from dagnats.request import Prepared, Request
 
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from dagnats.core.pipeline import JSON, Pipeline
-    from dagnats.core.state import RunState
     from dagnats.report.github_files import Job
     from dagnats.workers.vault import Vault
 
@@ -39,6 +39,10 @@ def run(request: Request) -> int:
     job = _job(request)
     try:
         state = _run(request)
+    except UnshownError as error:
+        if job is not None and isinstance(error.state, RunState):
+            job.ended(error.state, error.exit_code)
+        raise
     except DagnatsError as error:
         if job is not None:
             job.refused(error)
@@ -60,7 +64,7 @@ def _job(request: Request) -> "Job | None":
     return Job(os.environ.get("GITHUB_OUTPUT", ""), request.github_annotations, request.events_file)
 
 
-def _run(request: Request) -> "RunState":
+def _run(request: Request) -> RunState:
     """Check, start, run, and leave nothing behind."""
     plan = select(load(request.file, request.text), request.selection)
     _check_exit_code_from(request, plan)
@@ -134,9 +138,13 @@ def _params(request: Request, plan: "Pipeline") -> "dict[str, JSON]":
 
 def _check_reports(request: Request) -> None:
     if request.reports:
-        from dagnats.report.written import check  # noqa: PLC0415 - only for those who ask for one
+        from dagnats.report.written import STDOUT, check  # noqa: PLC0415 - only for those who ask for one
 
-        check(request.reports)
+        check(request.reports, request.written)
+        if request.output == "json" and any(report.path in STDOUT for report in request.reports):
+            raise UsageError(
+                "--output json writes to stdout, and so would a report: give it a file; nothing was started"
+            )
 
 
 def _check_exit_code_from(request: Request, plan: "Pipeline") -> None:
@@ -162,7 +170,7 @@ def _secrets(request: Request, plan: "Pipeline", workspace: "Path", params: "Map
     return vault
 
 
-def exit_code(state: "RunState", from_step: str | None) -> int:
+def exit_code(state: RunState, from_step: str | None) -> int:
     """Give the exit code that says how the run ended."""
     cancel = state.cancel
     match state.outcome:

@@ -1,5 +1,6 @@
 """The directory of one run: its store, its connection file, its lock; private to the user, and kept for the newest runs."""
 
+import contextlib
 import fcntl
 import os
 import random
@@ -11,6 +12,7 @@ from pathlib import Path
 from dagnats.errors import EngineError
 
 KEPT_RUNS = 20
+END = "end"  # the file that says how many commits a journal has that is over, and the hash of the last
 _ADJECTIVES = (
     "amber", "bold", "brave", "bright", "brisk", "calm", "clever", "cosmic", "crisp", "eager", "early", "fair", "fancy", "gentle",
     "glad", "golden", "happy", "jolly", "keen", "kind", "lively", "lucky", "mellow", "merry", "neat", "noble", "proud", "quick",
@@ -48,6 +50,11 @@ class RunDirectory:
         """What of it is removed at the end: all of an ephemeral one, the files of attempts of another."""
         return self._holder or self.scratch
 
+    def seal(self, commits: int, last: str) -> None:
+        """Note where the journal ends, outside of the store, which can lose its end without a word."""
+        with contextlib.suppress(OSError):
+            (self.path / END).write_text(f"{commits} {last}\n")
+
     def refuse(self) -> None:
         """Have nothing kept: the run was refused at the last moment."""
         self._is_refused = True
@@ -60,6 +67,15 @@ class RunDirectory:
         if self._is_refused and self._made is not None:
             _remove_state(self._made)
         os.close(self._lock)
+
+
+def journal_end(directory: Path) -> tuple[int, str] | None:
+    """Give where the journal of a run ends, or None for a run that did not come to its end."""
+    try:
+        commits, last = (directory / END).read_text().split()
+        return int(commits), last
+    except (OSError, ValueError):
+        return None
 
 
 def create(workspace: Path, *, ephemeral: bool) -> RunDirectory:

@@ -3,6 +3,7 @@
 import asyncio
 import fcntl
 import os
+import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import TypeVar
@@ -14,6 +15,7 @@ from dagnats.definition.project import project_root
 from dagnats.errors import EngineError, UsageError
 from dagnats.process import Guardian
 
+OTHERS_S = 2.0  # so long a run is waited for that is locked
 NAMED = 5  # runs, in the text of an error
 Result = TypeVar("Result")
 
@@ -50,18 +52,32 @@ def _started_at(path: Path) -> float:
 
 def read(directory: Path, use: Callable[[Link], Awaitable[Result]]) -> Result:
     """Start a server on the store of a run, and use it. Raises UsageError while the run goes on, and what `use` raises."""
-    lock = os.open(directory / "lock", os.O_RDWR | os.O_CLOEXEC)
     try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        os.close(lock)
-        raise UsageError(
-            f"run {directory.name} is still going on, or being read: try again when it has ended"
-        ) from None
+        lock = os.open(directory / "lock", os.O_RDONLY | os.O_CLOEXEC)
+    except OSError as error:
+        raise EngineError(f"run {directory.name} can not be read: {error.strerror}") from error
     try:
+        if not _locked(lock):
+            raise UsageError(f"run {directory.name} is still going on: try again when it has ended")
         return asyncio.run(_read(directory, use))
+    except OSError as error:
+        raise EngineError(f"run {directory.name} can not be read: {error.strerror}: {error.filename}") from error
     finally:
         os.close(lock)
+
+
+def _locked(lock: int) -> bool:
+    """Take the lock; another reader needs only a moment."""
+    until = time.monotonic() + OTHERS_S
+    while True:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() > until:
+                return False
+            time.sleep(0.05)
+        else:
+            return True
 
 
 async def _read(directory: Path, use: Callable[[Link], Awaitable[Result]]) -> Result:
@@ -73,8 +89,6 @@ async def _read(directory: Path, use: Callable[[Link], Awaitable[Result]]) -> Re
         server.start()
         await link.connect(await server.ready())
         return await use(link)
-    except OSError as error:
-        raise EngineError(f"run {directory.name} can not be read: {error}") from error
     finally:
         await link.close()
         await guardian.close()

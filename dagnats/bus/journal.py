@@ -43,6 +43,11 @@ class Journal:
         self._stored: Callable[[], None] | None = None
         self._recovery: asyncio.Task[None] | None = None
 
+    @property
+    def end(self) -> tuple[int, str]:
+        """How many commits there are, and the hash of the last."""
+        return self._place, self._previous
+
     def append(self, events: Sequence[AnyEvent], stored: Callable[[], None]) -> None:
         """Send the events as one commit, and call `stored` when it is; append no other before that.
 
@@ -118,8 +123,11 @@ async def last_commit_id(link: Link, run: str) -> tuple[str, int]:
     return "", int(message["seq"])
 
 
-async def read(link: Link, run: str) -> AsyncIterator[list[AnyEvent]]:
-    """Give a run's events, a commit at a time, and check the chain. Raises JournalError where it is broken."""
+async def read(link: Link, run: str, end: tuple[int, str] | None = None) -> AsyncIterator[list[AnyEvent]]:
+    """Give a run's events, a commit at a time, and check the chain, and that it ends where it shall, if that is known.
+
+    Raises JournalError where it is broken.
+    """
     place, previous = 0, ""
     async for message in messages(link, "HISTORY", f"history.{run}"):
         place += 1
@@ -129,3 +137,7 @@ async def read(link: Link, run: str) -> AsyncIterator[list[AnyEvent]]:
         yield events
     if place == 0:
         raise JournalError(f"run {run} has no journal here")
+    if end is not None and (place, previous) != end:
+        raise JournalError(
+            f"the journal of run {run} is damaged: it has {place} commits that can be read, and had {end[0]}"
+        )

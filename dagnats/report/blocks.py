@@ -6,6 +6,7 @@ from msgspec import Struct
 
 from dagnats.core.events import (
     AnyEvent,
+    CancelledBy,
     CancelRequested,
     RunStarted,
     StepCancelled,
@@ -81,12 +82,12 @@ class Blocks(Reporter):
         elif isinstance(event, StepScheduled) and attempt > 1:
             self._turns.over((id_, attempt - 1), said, is_shown=not self._manner.only_failed)
         elif status in TERMINAL:
-            self._turns.over((id_, attempt), said, is_shown=not self._manner.only_failed or status in _BAD)
+            self._turns.over((id_, attempt), said, is_shown=not self._manner.only_failed or _is_to_blame(state, status))
         elif said:
             self._turns.over((id_, -1), said)
 
     def _said(self, state: RunState, event: AnyEvent, status: Status | None) -> Sequence[str]:
-        if self._manner.quiet or (self._manner.only_failed and status not in _BAD and status is not None):
+        if self._manner.quiet or (self._manner.only_failed and not _is_to_blame(state, status) and status is not None):
             return ()
         line = event_line(state, event, self._style, verbose=self._manner.verbose)
         lines = (line, *note_lines(event), group_line(state, event, self._style))
@@ -135,3 +136,9 @@ class Blocks(Reporter):
                 self._painter.say(said)
             self._painter.end_run(state)
         self._painter.close()
+
+
+def _is_to_blame(state: RunState, status: Status | None) -> bool:
+    """Whether a step has failed, or was still running when the run had taken too long."""
+    timed_out = state.cancel is not None and state.cancel.by is CancelledBy.TIMEOUT and state.cancel.step is None
+    return status in _BAD or (timed_out and status is Status.CANCELLED)

@@ -29,6 +29,7 @@ class GitHub(Painter):
         self._has_title = has_title
         self._token = secrets.token_hex(16)
         self._colours = Colours()
+        self._is_open = False
         self._state: RunState | None = None
         for mask in masks:  # before anything else is said
             self._line(workflow_command("add-mask", mask))
@@ -72,14 +73,21 @@ class GitHub(Painter):
     def _located(self, file: str) -> str:
         return os.path.relpath(file, self._checkout)
 
+    def leave(self) -> None:
+        """Have the log obey again, should this show nothing any more in the middle of a group."""
+        if self._is_open:
+            self._console.at_once(f"::{self._token}::\n::endgroup::\n".encode())
+
     def _open(self, title: str) -> None:
         self._colours = Colours()
+        self._is_open = True
         self._line(workflow_command("group", title))
         self._line(workflow_command("stop-commands", self._token))
 
     def _close(self) -> None:
         self._line(f"::{self._token}::")
         self._line(workflow_command("endgroup"))
+        self._is_open = False
 
     def _line(self, line: str) -> None:
         self._console.out(line.encode("utf-8", "replace") + b"\n")

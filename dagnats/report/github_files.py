@@ -15,6 +15,7 @@ from dagnats.definition import InvalidPipelineError
 from dagnats.definition.annotations import to_github
 from dagnats.errors import DagnatsError
 from dagnats.report.view import sums_up
+from dagnats.report.written import unfinished_line
 
 OUTPUTS_MAX_BYTES = 1000 << 10  # of a job GitHub takes 1 MiB
 PROBLEMS_MAX = 10  # of a kind that GitHub shows of one of its steps
@@ -34,7 +35,7 @@ def outputs_of(state: RunState, code: int, events_file: str | None) -> dict[str,
         "failed-step": next(failed, ""),
         "events-file": events_file or "",
     }
-    return {**known, **{name: value for name, value in outputs.items() if name not in known}}
+    return {**known, **{name: value for name, value in outputs.items() if name.lower() not in known}}
 
 
 def outputs_without_run(code: int) -> dict[str, JSON]:
@@ -67,8 +68,12 @@ class Job(Struct, frozen=True):
             return
         too_large: list[str] = []
         try:
-            with open(self.outputs_path, "ab") as file:  # noqa: PTH123 (as named)
-                file.write(b"".join(_entries(outputs, too_large)))
+            descriptor = os.open(
+                self.outputs_path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NONBLOCK, 0o644
+            )
+            with os.fdopen(descriptor, "ab") as file:
+                begun = unfinished_line(descriptor, os.fstat(descriptor).st_size)
+                file.write(begun + b"".join(_entries(outputs, too_large)))
         except OSError as error:
             _say([workflow_command("warning", f"$GITHUB_OUTPUT can not be written: {error.strerror}", title="dagnats")])
         if too_large:

@@ -30,6 +30,7 @@ _SIGNS = {
     Status.BLOCKED: "⛔",
 }
 _OUTCOMES = {Outcome.SUCCEEDED: "✅", Outcome.FAILED: "❌", Outcome.TIMED_OUT: "⏱️", Outcome.CANCELLED: "🚫"}
+_FENCE = re.compile(r" {0,3}(`{3,}|~{3,})")
 _MARKUP = re.compile(r"([\\`*_\[\]|~#$])")
 
 
@@ -43,9 +44,9 @@ def summary_wants(record: Record) -> dict[Owner, int]:
     return wanted
 
 
-def summary(record: Record, outputs: Outputs) -> str:
-    """Write the page; what would make it too large is left out from the end."""
-    page, left, left_out = "", SUMMARY_MAX_BYTES - 1024, list[str]()
+def summary(record: Record, outputs: Outputs, most: int = SUMMARY_MAX_BYTES) -> str:
+    """Write the page; what would make it larger than `most` bytes, or than GitHub takes, is left out from the end."""
+    page, left, left_out = "", min(most, SUMMARY_MAX_BYTES) - 1024, list[str]()
     for name, lines in ((name, lines) for name, lines in _sections(record, outputs) if lines):
         text = "\n".join(lines) + "\n\n"
         size = len(text.encode("utf-8", "replace"))
@@ -166,7 +167,24 @@ def _folded(title: str, lines: Sequence[str]) -> Sequence[str]:
 def _of_step(record: Record, step: StepState) -> Sequence[str]:
     attempt = record.last_attempt(step.step.id)
     written = getattr(attempt.end, "summary", "") if attempt is not None else ""
-    return (f"### {markup(_cut(step.step.id, NAME_MAX))}", "", written.rstrip("\n")) if written else ()
+    if not written:
+        return ()
+    shown = without_colours(fit(written.encode("utf-8", "replace"))).decode("utf-8", "replace")
+    return (f"### {markup(_cut(step.step.id, NAME_MAX))}", "", closed(shown.rstrip("\n")))
+
+
+def closed(written: str) -> str:
+    """Give Markdown of a step that leaves no block of code and no comment open for what follows."""
+    fence = ""
+    for line in written.splitlines():
+        found = _FENCE.match(line)
+        if found and not fence:
+            fence = found[1]
+        elif found and found[1].startswith(fence) and not line[found.end() :].strip():
+            fence = ""
+    if fence:
+        return f"{written}\n{fence}"
+    return written + " -->" if written.count("<!--") > written.count("-->") else written
 
 
 def _failed(record: Record) -> list[StepState]:

@@ -20,21 +20,37 @@ class Spool:
         self._in_memory = 0
         self._file: IO[bytes] | None = None
         self._file_bytes = 0
+        self._dropped: dict[Owner, int] = {}  # by who can not be kept any more
 
     def add(self, owner: Owner, data: bytes) -> None:
-        """Keep a piece. Raises OSError when there is no room for it."""
+        """Keep a piece. Where there is no room for it, the place says so instead: the run's store has it."""
         piece: _Piece = data
         if self._in_memory + len(data) > self._memory_max_bytes:
-            piece = self._written(data)
+            try:
+                piece = self._written(data)
+            except OSError as error:
+                self._drop(owner, len(data), error)
+                return
         else:
             self._in_memory += len(data)
         self._pieces.setdefault(owner, deque()).append(piece)
+
+    def _drop(self, owner: Owner, size: int, error: OSError) -> None:
+        pieces = self._pieces.setdefault(owner, deque())
+        dropped = self._dropped.get(owner, 0) + size
+        if self._dropped.get(owner):
+            pieces.pop()  # what said so before
+        self._dropped[owner] = dropped
+        text = f"dagnats: {dropped:,} bytes are not shown here: {tempfile.gettempdir()}: {error.strerror}\n".encode()
+        self._in_memory += len(text)
+        pieces.append(text)
 
     def _written(self, data: bytes) -> tuple[int, int]:
         if self._file is None:
             self._file = tempfile.TemporaryFile(prefix="dagnats-")  # noqa: SIM115 - it lives as long as this does
         self._file.seek(self._file_bytes)
         self._file.write(data)
+        self._file.flush()
         self._file_bytes += len(data)
         return self._file_bytes - len(data), len(data)
 
@@ -48,6 +64,7 @@ class Spool:
 
     def take(self, owner: Owner) -> Iterator[bytes]:
         """Give all pieces of an owner, and forget them."""
+        self._dropped.pop(owner, None)
         for piece in self._pieces.pop(owner, ()):
             if isinstance(piece, bytes):
                 self._in_memory -= len(piece)
@@ -58,6 +75,7 @@ class Spool:
 
     def drop(self, owner: Owner) -> None:
         """Forget what an owner has here."""
+        self._dropped.pop(owner, None)
         self._in_memory -= sum(len(piece) for piece in self._pieces.pop(owner, ()) if isinstance(piece, bytes))
         self._shrink()
 

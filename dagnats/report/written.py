@@ -1,17 +1,21 @@
 """Reports of a run that is over, made from its journal and its stored output, so that they are the same whenever they are made."""
 
+import errno
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 
 from msgspec import Struct
 
 from dagnats.bus import journal
 from dagnats.bus.link import Link
 from dagnats.bus.output import read_tails
-from dagnats.errors import EngineError, UsageError
+from dagnats.errors import EngineError, JournalError, UsageError
 from dagnats.report.record import Outputs, Owner, Printed, Record
 
-STDOUT = "-"
+STDOUT = ("-", "/dev/stdout")  # which is not to be emptied, should it be a file
+NO_BOUND = 1 << 40
+_LIMIT = (1 << 20) - (1 << 10)  # of the file that GitHub takes, with what others have written there
 
 
 class Report(Struct, frozen=True):
@@ -23,29 +27,41 @@ class Report(Struct, frozen=True):
 
 
 class _Kind(Struct, frozen=True):
-    """How a report is made: what of the output it shows, and its bytes."""
+    """How a report is made: what of the output it shows, and its bytes, within a bound if it can be kept."""
 
     wants: Callable[[Record], Mapping[Owner, int]]
-    made: Callable[[Record, Outputs], bytes]
+    made: Callable[[Record, Outputs, int], bytes]
 
 
-def check(reports: Sequence[Report]) -> None:
-    """Refuse a file that can not be written while nothing has started. Raises UsageError."""
+def check(reports: Sequence[Report], others: Mapping[str, str | None]) -> None:
+    """Refuse files that can not be written, or are something else, while nothing has started. Raises UsageError.
+
+    `others` are files that are used otherwise, by what they are for.
+    """
+    taken = {os.path.realpath(path): what for what, path in others.items() if path is not None}
     for report in reports:
         folder = os.path.dirname(report.path) or "."  # noqa: PTH120 (as typed)
-        if report.path == STDOUT:
+        if report.path in STDOUT:
             continue
+        why = ""
         if os.path.isdir(report.path):  # noqa: PTH112 (as typed)
-            raise UsageError(f"{report.option} {report.path}: it is a directory; nothing was started")
-        if not os.path.isdir(folder):  # noqa: PTH112
-            raise UsageError(f"{report.option} {report.path}: there is no directory {folder}; nothing was started")
-        if not os.access(report.path if os.path.exists(report.path) else folder, os.W_OK):  # noqa: PTH110
-            raise UsageError(f"{report.option} {report.path}: it may not be written; nothing was started")
+            why = "it is a directory"
+        elif not os.path.isdir(folder):  # noqa: PTH112
+            why = f"there is no directory {folder}"
+        elif not os.access(report.path if os.path.exists(report.path) else folder, os.W_OK):  # noqa: PTH110
+            why = "it may not be written"
+        elif (other := taken.setdefault(os.path.realpath(report.path), report.option)) != report.option:
+            why = f"it is {other}" if " " in other else f"{other} writes it too"
+        if why:
+            raise UsageError(f"{report.option} {report.path}: {why}; nothing was started")
 
 
-async def write(link: Link, run: str, reports: Sequence[Report]) -> Record:
-    """Read the run back, and write its reports. Raises EngineError when one can not be written, and JournalError."""
-    record = Record([event async for commit in journal.read(link, run) for event in commit])
+async def write(link: Link, run: str, reports: Sequence[Report], end: tuple[int, str] | None = None) -> Record:
+    """Read the run back, whose journal ends there if that is known, and write its reports.
+
+    Raises EngineError when one can not be written, after all others are, and JournalError.
+    """
+    record = Record([event async for commit in journal.read(link, run, end) for event in commit])
     kinds = {report.option: _kind(report.option) for report in reports}
     wanted = {option: kind.wants(record) for option, kind in kinds.items()}
     most: dict[Owner, int] = {}
@@ -58,9 +74,18 @@ async def write(link: Link, run: str, reports: Sequence[Report]) -> Record:
         for attempt in attempts
     }
     tails = await read_tails(link, run, most, sum(kept.values())) if most else {}
+    for owner, tail in tails.items():
+        if len(tail) < min(most[owner], kept.get(owner, 0)):
+            raise JournalError(f"the store of run {run} is damaged: a part of what {owner[0]} printed is missing")
+    problem: EngineError | None = None
     for report in reports:
         outputs = dict(_ends(tails, wanted[report.option], kept))
-        _write(report, kinds[report.option].made(record, outputs))
+        try:
+            _write(report, partial(kinds[report.option].made, record, outputs))
+        except EngineError as error:
+            problem = problem or error
+    if problem is not None:
+        raise problem
     return record
 
 
@@ -76,23 +101,34 @@ def _kind(option: str) -> _Kind:
     if option == "--junit":
         from dagnats.report.junit import junit, junit_wants  # noqa: PLC0415 - each is only for those who ask for it
 
-        return _Kind(junit_wants, junit)
+        return _Kind(junit_wants, lambda record, outputs, _: junit(record, outputs))
     if option == "--html":
         from dagnats.report.page import html, html_wants  # noqa: PLC0415 - the same
 
-        return _Kind(html_wants, lambda record, outputs: "".join(html(record, outputs)).encode())
+        return _Kind(html_wants, lambda record, outputs, _: "".join(html(record, outputs)).encode())
     from dagnats.report.markdown import summary, summary_wants  # noqa: PLC0415 - the same
 
-    return _Kind(summary_wants, lambda record, outputs: summary(record, outputs).encode("utf-8", "replace"))
+    return _Kind(summary_wants, lambda record, outputs, most: summary(record, outputs, most).encode("utf-8", "replace"))
 
 
-def _write(report: Report, data: bytes) -> None:
+def _write(report: Report, made: Callable[[int], bytes]) -> None:
     try:
-        if report.path == STDOUT:
+        if report.path in STDOUT:
             with os.fdopen(os.dup(1), "wb") as file:
-                file.write(data)
-        else:
-            with open(report.path, "ab" if report.appends else "wb") as file:  # noqa: PTH123 (as typed)
-                file.write(data)
+                file.write(made(NO_BOUND))
+            return
+        # a pipe without a reader is refused, not waited for
+        flags = os.O_RDWR | os.O_APPEND if report.appends else os.O_WRONLY | os.O_TRUNC
+        descriptor = os.open(report.path, flags | os.O_CREAT | os.O_CLOEXEC | os.O_NONBLOCK, 0o644)
+        os.set_blocking(descriptor, True)
+        with os.fdopen(descriptor, "ab" if report.appends else "wb") as file:
+            before = os.fstat(descriptor).st_size if report.appends else 0
+            file.write(unfinished_line(descriptor, before) + made(NO_BOUND if not report.appends else _LIMIT - before))
     except OSError as error:
-        raise EngineError(f"{report.option} {report.path}: {error.strerror}") from error
+        why = "it is a pipe that nobody reads" if error.errno == errno.ENXIO else error.strerror
+        raise EngineError(f"{report.option} {report.path}: {why}") from error
+
+
+def unfinished_line(descriptor: int, size: int) -> bytes:
+    """Give what ends the line that somebody else has left unfinished at the end of a file."""
+    return b"\n" if size and os.pread(descriptor, 1, size - 1) != b"\n" else b""
