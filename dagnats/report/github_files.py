@@ -15,7 +15,7 @@ from dagnats.definition import InvalidPipelineError
 from dagnats.definition.annotations import to_github
 from dagnats.errors import DagnatsError
 from dagnats.report.view import sums_up
-from dagnats.report.written import unfinished_line
+from dagnats.report.written import append, why_not
 
 OUTPUTS_MAX_BYTES = 1000 << 10  # of a job GitHub takes 1 MiB
 PROBLEMS_MAX = 10  # of a kind that GitHub shows of one of its steps
@@ -68,14 +68,9 @@ class Job(Struct, frozen=True):
             return
         too_large: list[str] = []
         try:
-            descriptor = os.open(
-                self.outputs_path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NONBLOCK, 0o644
-            )
-            with os.fdopen(descriptor, "ab") as file:
-                begun = unfinished_line(descriptor, os.fstat(descriptor).st_size)
-                file.write(begun + b"".join(_entries(outputs, too_large)))
+            append(self.outputs_path, lambda _: b"".join(_entries(outputs, too_large)))
         except OSError as error:
-            _say([workflow_command("warning", f"$GITHUB_OUTPUT can not be written: {error.strerror}", title="dagnats")])
+            _say([workflow_command("warning", f"$GITHUB_OUTPUT can not be written: {why_not(error)}", title="dagnats")])
         if too_large:
             names = ", ".join(too_large)
             why = f"{names} would make the outputs larger than the {OUTPUTS_MAX_BYTES >> 10:,} KiB that GitHub takes"

@@ -4,6 +4,7 @@ import errno
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
+from typing import BinaryIO
 
 from msgspec import Struct
 
@@ -116,19 +117,34 @@ def _write(report: Report, made: Callable[[int], bytes]) -> None:
         if report.path in STDOUT:
             with os.fdopen(os.dup(1), "wb") as file:
                 file.write(made(NO_BOUND))
-            return
-        # a pipe without a reader is refused, not waited for
-        flags = os.O_RDWR | os.O_APPEND if report.appends else os.O_WRONLY | os.O_TRUNC
-        descriptor = os.open(report.path, flags | os.O_CREAT | os.O_CLOEXEC | os.O_NONBLOCK, 0o644)
-        os.set_blocking(descriptor, True)
-        with os.fdopen(descriptor, "ab" if report.appends else "wb") as file:
-            before = os.fstat(descriptor).st_size if report.appends else 0
-            file.write(unfinished_line(descriptor, before) + made(NO_BOUND if not report.appends else _LIMIT - before))
+        elif report.appends:
+            append(report.path, lambda before: made(_LIMIT - before))
+        else:
+            with _opened(report.path, os.O_TRUNC) as file:
+                file.write(made(NO_BOUND))
     except OSError as error:
-        why = "it is a pipe that nobody reads" if error.errno == errno.ENXIO else error.strerror
-        raise EngineError(f"{report.option} {report.path}: {why}") from error
+        raise EngineError(f"{report.option} {report.path}: {why_not(error)}") from error
 
 
-def unfinished_line(descriptor: int, size: int) -> bytes:
-    """Give what ends the line that somebody else has left unfinished at the end of a file."""
-    return b"\n" if size and os.pread(descriptor, 1, size - 1) != b"\n" else b""
+def append(path: str, made: Callable[[int], bytes]) -> None:
+    """Add to a file what is made, which is told how long the file is. A line that somebody left unfinished is ended before. Raises OSError."""
+    begun, before = b"", 0
+    if os.path.isfile(path):  # noqa: PTH113 (as named)
+        with open(path, "rb") as read:  # noqa: PTH123
+            before = read.seek(0, os.SEEK_END)
+            read.seek(max(0, before - 1))
+            begun = b"\n" if before and read.read(1) != b"\n" else b""
+    with _opened(path, os.O_APPEND) as file:
+        file.write(begun + made(before))
+
+
+def _opened(path: str, flag: int) -> BinaryIO:
+    """Open to write. A pipe without a reader is refused, not waited for."""
+    descriptor = os.open(path, os.O_WRONLY | flag | os.O_CREAT | os.O_CLOEXEC | os.O_NONBLOCK, 0o644)
+    os.set_blocking(descriptor, True)
+    return os.fdopen(descriptor, "wb")
+
+
+def why_not(error: OSError) -> str:
+    """Say why a file can not be written."""
+    return "it is a pipe that nobody reads" if error.errno == errno.ENXIO else str(error.strerror)

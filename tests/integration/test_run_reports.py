@@ -1,6 +1,7 @@
 """Reports of real runs: those of a run that has just ended are those that its journal gives later."""
 
 import json
+import os
 import re
 import subprocess
 from pathlib import Path
@@ -236,3 +237,124 @@ def test_files_are_seen_from_the_project(tmp_path):
     (tmp_path / "sub").mkdir()
     result = dagnats(["run", "../pipeline.yaml", "--files", "a b.py", "/etc/x", "--", "-q"], tmp_path / "sub")
     assert "step-1 | <sub/a b.py></etc/x><sub/--><sub/-q>" in result.text
+
+
+def test_one_report_that_can_not_be_written_costs_no_other_and_not_what_the_job_is_told(tmp_path):
+    write_pipeline(tmp_path, "name: p\nsteps: [{run: rm -r gone}]\n")
+    (tmp_path / "gone").mkdir()
+    files = ["--junit", "gone/j.xml", "--summary", "s.md", "--html", "h.html"]
+    result = dagnats(["run", "pipeline.yaml", *files], tmp_path, on_github(tmp_path))
+    assert result.code == 3
+    assert "the run succeeded, but --junit gone/j.xml: No such file or directory" in result.text
+    assert (tmp_path / "s.md").read_text() == (tmp_path / "page.md").read_text()
+    assert (tmp_path / "h.html").exists()
+    outputs = github_outputs(tmp_path)
+    assert (outputs["status"], outputs["exit-code"]) == ("succeeded", "3")
+    assert outputs["run-id"]
+
+
+def test_a_pipe_that_nobody_reads_holds_nobody_up(tmp_path):
+    write_pipeline(tmp_path, "name: p\nsteps: [{run: 'true'}]\n")
+    os.mkfifo(tmp_path / "pipe")
+    result = dagnats(["run", "pipeline.yaml", "--summary", "pipe"], tmp_path)
+    assert result.code == 3
+    assert "--summary pipe: it is a pipe that nobody reads" in result.text
+    files = {"GITHUB_OUTPUT": str(tmp_path / "pipe"), "GITHUB_STEP_SUMMARY": str(tmp_path / "pipe")}
+    on_job = dagnats(["run", "pipeline.yaml"], tmp_path, {**on_github(tmp_path), **files})
+    assert on_job.code == 0
+    assert on_job.text.count("::warning title=dagnats::") == 2
+
+
+def test_files_that_are_used_otherwise_are_no_reports(tmp_path):
+    write_pipeline(tmp_path, "name: p\nsteps: [{run: 'true'}]\n")
+    for flags, why in (
+        (["--summary", "pipeline.yaml"], "--summary pipeline.yaml: it is the pipeline's own file"),
+        (["--junit", "a", "--html", "./a"], "--html ./a: --junit writes it too"),
+        (["--junit", "a", "--events", "a"], "--junit a: --events writes it too"),
+        (["--junit", "-", "--output", "json"], "--output json writes to stdout"),
+    ):
+        result = dagnats(["run", "pipeline.yaml", *flags], tmp_path)
+        assert result.code == 2, result.text
+        assert why in result.text
+        assert not (tmp_path / ".dagnats").exists()
+
+
+def test_a_journal_that_has_lost_its_end_is_not_taken_for_one_of_a_run_that_did_not_end(tmp_path):
+    write_pipeline(tmp_path, "name: p\nsteps: [{run: 'exit 3'}, {run: 'true'}]\n")
+    dagnats(["run", "pipeline.yaml"], tmp_path)
+    (block,) = (tmp_path / ".dagnats").glob("runs/*/store/jetstream/$G/streams/HISTORY/msgs/1.blk")
+    data = block.read_bytes()
+    block.write_bytes(data[: len(data) * 9 // 10])
+    result = dagnats(["report"], tmp_path)
+    assert result.code == 5, result.text
+    assert "is damaged: it has" in result.text
+
+
+def test_output_that_is_missing_from_the_store_is_damage(tmp_path):
+    write_pipeline(tmp_path, "name: p\nsteps: [{run: 'seq 1 1000; exit 3'}]\n")
+    dagnats(["run", "pipeline.yaml"], tmp_path)
+    (block,) = (tmp_path / ".dagnats").glob("runs/*/store/jetstream/$G/streams/OUTPUT/msgs/1.blk")
+    block.write_bytes(b"")
+    result = dagnats(["report"], tmp_path)
+    assert result.code in (3, 5), result.text
+    assert not result.text.startswith("## ")
+
+
+def test_what_steps_left_unfinished_in_the_files_of_the_job_is_ended(tmp_path):
+    write_pipeline(
+        tmp_path, "name: p\nsteps: [{run: 'printf mine=1 >> $GITHUB_OUTPUT; printf text >> $GITHUB_STEP_SUMMARY'}]\n"
+    )
+    assert dagnats(["run", "pipeline.yaml"], tmp_path, on_github(tmp_path)).code == 0
+    assert (tmp_path / "outputs").read_text().startswith("mine=1\nstatus<<")
+    assert (tmp_path / "page.md").read_text().startswith("text\n## ")
+
+
+def test_the_summary_leaves_room_for_what_is_in_the_file_of_the_job(tmp_path):
+    write_pipeline(
+        tmp_path,
+        "name: p\nsteps:\n  - run: head -c 1000000 /dev/zero | tr '\\0' x >> $GITHUB_STEP_SUMMARY\n"
+        "  - {matrix: {n: [1, 2, 3, 4]}, run: head -c 60000 /dev/zero | tr '\\0' y > $DAGNATS_SUMMARY}\n",
+    )
+    assert dagnats(["run", "pipeline.yaml"], tmp_path, on_github(tmp_path)).code == 0
+    assert 1_000_000 < (tmp_path / "page.md").stat().st_size <= 1 << 20
+    assert "_Left out" in (tmp_path / "page.md").read_text()
+
+
+def test_outputs_can_not_take_the_place_of_what_is_known_of_the_run(tmp_path):
+    write_pipeline(
+        tmp_path, "name: p\nsteps: [{run: 'true'}]\noutputs: {Status: forged, FAILED-STEP: forged, mine: '1'}\n"
+    )
+    assert dagnats(["run", "pipeline.yaml"], tmp_path, on_github(tmp_path)).code == 0
+    found = github_outputs(tmp_path)
+    assert found["status"] == "succeeded"
+    assert "Status" not in found
+    assert found["mine"] == "1"
+    assert json.loads(found["outputs"])["Status"] == "forged"
+
+
+def test_nothing_in_a_summary_steers_a_terminal(tmp_path):
+    write_pipeline(
+        tmp_path, "name: p\nsteps: [{run: 'printf \"\\033]52;c;aGk=\\007a\\033[2Jb\\0c\" > $DAGNATS_SUMMARY'}]\n"
+    )
+    assert dagnats(["run", "pipeline.yaml", "--summary", "s.md"], tmp_path).code == 0
+    page = (tmp_path / "s.md").read_text()
+    assert "\nabc\n" in page
+    assert "\x1b" not in page
+
+
+def test_failures_show_what_hung_until_the_run_had_taken_too_long(tmp_path):
+    write_pipeline(tmp_path, "name: p\ntimeout: 1s\nsteps: [{id: hang, run: 'echo on my way; sleep 60'}]\n")
+    result = dagnats(["run", "pipeline.yaml", "--output", "failures"], tmp_path)
+    assert result.code == 124
+    assert "── hang\non my way\n" in result.text
+
+
+def test_a_project_that_can_not_be_written_has_no_traceback(tmp_path):
+    write_pipeline(tmp_path, "name: p\nsteps: [{run: 'true'}]\n")
+    dagnats(["run", "pipeline.yaml"], tmp_path)
+    (lock,) = (tmp_path / ".dagnats").glob("runs/*/lock")
+    (lock.parent / "nats.conf").unlink()
+    (lock.parent / "nats.conf").mkdir()
+    result = dagnats(["report"], tmp_path)
+    assert result.code == 3
+    assert re.fullmatch(r"run \S+ can not be read: Is a directory: \S+\n", result.text)

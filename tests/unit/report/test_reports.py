@@ -12,7 +12,7 @@ from dagnats.core.events import CancelledBy, Outcome, Reason
 from dagnats.core.pipeline import FanOut, Pipeline, Retry, Step
 from dagnats.report.annotations import annotations
 from dagnats.report.junit import junit, junit_wants
-from dagnats.report.markdown import SUMMARY_MAX_BYTES, summary, summary_wants
+from dagnats.report.markdown import SUMMARY_MAX_BYTES, closed, summary, summary_wants
 from dagnats.report.record import Printed, shares
 
 HOSTILE = "a | b\n</details> ```\n::error::x %0A <script>alert(1)</script> [x](y) $m$ \x00\x1b[2J\ud800 ]]> &amp; #1"
@@ -177,3 +177,18 @@ def test_shares_are_fair(sizes, total, most):
         assert share <= min(sizes[owner], most)
         if share < min(sizes[owner], most):  # who does not get all has no less than anybody else
             assert all(share >= other - 1 or other <= sizes[one] == other for one, other in granted.items())
+
+
+@pytest.mark.parametrize(
+    ("written", "tail"),
+    [
+        ("plain", ""),
+        ("```\ncode", "\n```"),
+        ("````text\n```\ncode", "\n````"),
+        ("```\ncode\n```", ""),
+        ("~~~\n```", "\n~~~"),
+        ("<!-- hidden", " -->"),
+    ],
+)
+def test_markdown_of_a_step_leaves_nothing_open(written, tail):
+    assert closed(written) == written + tail

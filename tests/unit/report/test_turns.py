@@ -162,3 +162,21 @@ def test_every_line_is_shown_once_and_in_the_order_of_its_step(acts, streams):
             shown.setdefault(owner, []).append(word)
     assert shown == given
     assert paper.open is None
+
+
+def test_where_there_is_no_room_the_place_says_so(monkeypatch):
+    def full(*_, **__):
+        raise OSError(28, "No space left on device")
+
+    paper, turns = on_paper(memory=10)
+    monkeypatch.setattr("tempfile.TemporaryFile", full)
+    turns.output(A, b"a\n")
+    turns.output(B, b"kept\n")
+    for _ in range(3):
+        turns.output(B, b"x" * 99 + b"\n")
+    turns.over(A)
+    turns.over(B, ["b ended"])
+    assert paper.seen[3:5] == ["[b1", "kept"]
+    assert paper.seen[5].startswith("dagnats: 300 bytes are not shown here: ")
+    assert paper.seen[5].endswith(": No space left on device")
+    assert paper.seen[6:] == ["]", "*b ended"]
