@@ -22,6 +22,7 @@ class Task(Struct, frozen=True, kw_only=True):
     `secret_env`, and the script if it is a `secret_script`; `context` has the other values that they mention. `outputs` maps declared outputs to
     {"type", "required"}. `not_before` is in unix seconds, or None. `pipeline` is the file whose secrets and variables it is given, or "" for that of the
     run. A task of the kind "pipeline" opens one: with `params`, and with the values of `vars`, for whose templates `context` has what they may mention.
+    One of the kind "container" has the record of its `container`.
     """
 
     run: str
@@ -43,11 +44,12 @@ class Task(Struct, frozen=True, kw_only=True):
     pipeline: str = ""
     params: Mapping[str, Any] = field(default_factory=dict)
     vars: Mapping[str, Any] = field(default_factory=dict)
+    container: Mapping[str, Any] | None = None
 
 
 _FIELDS = (
     "run", "step", "attempt", "cwd", "kind", "argv", "shell", "script", "env", "timeout_s", "idle_timeout_s", "outputs", "not_before",
-    "secret_env", "secret_script", "context", "pipeline", "params", "vars",
+    "secret_env", "secret_script", "context", "pipeline", "params", "vars", "container",
 )  # fmt: skip
 
 

@@ -13,7 +13,19 @@ from msgspec import NODEFAULT, structs
 
 from dagnats.core import events
 from dagnats.core.events import AnyEvent, CancelledBy, Outcome, Reason
-from dagnats.core.pipeline import JSON, EnvFile, FanOut, Output, Param, Pipeline, Retry, Step
+from dagnats.core.pipeline import (
+    JSON,
+    Container,
+    Credentials,
+    EnvFile,
+    FanOut,
+    Output,
+    Param,
+    Pipeline,
+    Retry,
+    Step,
+    Volume,
+)
 from dagnats.core.text import encode_json
 from dagnats.errors import JournalError
 
@@ -60,7 +72,7 @@ _NAMES = {cls: (name, fields) for name, (cls, fields) in EVENTS.items()}
 _STEP = (
     "id", "name", "needs", "condition", "status_functions", "run", "command", "shell", "working_dir", "env",
     "timeout_s", "idle_timeout_s", "retry", "allow_failure", "outputs", "line", "file",
-    "fan_out", "each_condition", "mutex", "handles", "pipeline", "params",
+    "fan_out", "each_condition", "mutex", "handles", "pipeline", "params", "container",
 )  # fmt: skip
 _PIPELINE = (
     "name", "file", "steps", "finally_steps", "description", "env", "params", "vars", "outputs", "max_parallel",
@@ -70,6 +82,11 @@ _RETRY = ("max_attempts", "strategy", "initial_delay_s", "max_delay_s", "multipl
 _FAN_OUT = ("axes", "include", "exclude", "items", "name", "max_parallel", "fail_fast")
 _OUTPUT = ("type", "required")
 _ENV_FILE = ("path", "optional")
+_CONTAINER = (
+    "image", "pull", "entrypoint", "user", "env", "volumes", "network", "options", "credentials", "memory", "cpus",
+)  # fmt: skip
+_VOLUME = ("source", "target", "read_only")
+_CREDENTIALS = ("username", "password")
 _PARAM = ("type", "default", "required", "enum", "minimum", "maximum", "help", "pattern")
 
 
@@ -94,8 +111,14 @@ RECORDS: tuple[tuple[type[Any], tuple[str, ...]], ...] = (
     (Output, _OUTPUT),
     (EnvFile, _ENV_FILE),
     (Param, _PARAM),
+    (Container, _CONTAINER),
+    (Volume, _VOLUME),
+    (Credentials, _CREDENTIALS),
 )
 _DEFAULTS: Mapping[type[Any], Mapping[str, Any]] = {cls: _defaults(cls, fields) for cls, fields in RECORDS}
+
+
+_FIELD_NAMES: Mapping[type[Any], tuple[str, ...]] = dict(RECORDS)
 
 
 def _record(value: Any, fields: Sequence[str]) -> dict[str, JSON]:
@@ -108,22 +131,11 @@ def _record(value: Any, fields: Sequence[str]) -> dict[str, JSON]:
     return record
 
 
-def _plain(value: Any) -> JSON:  # noqa: C901, PLR0911 - one line a kind of value
+def _plain(value: Any) -> JSON:
+    fields = _FIELD_NAMES.get(type(value))
+    if fields is not None:
+        return _record(value, fields)
     match value:
-        case Step():
-            return _record(value, _STEP)
-        case Pipeline():
-            return _record(value, _PIPELINE)
-        case Retry():
-            return _record(value, _RETRY)
-        case FanOut():
-            return _record(value, _FAN_OUT)
-        case Output():
-            return _record(value, _OUTPUT)
-        case EnvFile():
-            return _record(value, _ENV_FILE)
-        case Param():
-            return _record(value, _PARAM)
         case frozenset():
             return sorted(value)
         case tuple():
@@ -219,6 +231,8 @@ def _step(record: Mapping[str, Any]) -> Step:
         values["retry"] = Retry(**retry | ({"on": tuple(retry["on"])} if "on" in retry else {}))
     if "fan_out" in values:
         values["fan_out"] = _fan_out(values["fan_out"])
+    if "container" in values:
+        values["container"] = container_from(values["container"])
     if "outputs" in values:
         values["outputs"] = {name: Output(**output) for name, output in values["outputs"].items()}
     return Step(**values)
@@ -232,6 +246,24 @@ def _fan_out(record: Mapping[str, Any]) -> FanOut:
         if key in values:
             values[key] = tuple(values[key])
     return FanOut(**values)
+
+
+def container_record(container: Container) -> dict[str, JSON]:
+    """Give a container as JSON data."""
+    return _record(container, _CONTAINER)
+
+
+def container_from(record: Mapping[str, Any]) -> Container:
+    """Read a container back."""
+    values = dict(record)
+    for key in ("entrypoint", "options"):
+        if key in values:
+            values[key] = tuple(values[key])
+    if "volumes" in values:
+        values["volumes"] = tuple(Volume(**volume) for volume in values["volumes"])
+    if "credentials" in values:
+        values["credentials"] = Credentials(**values["credentials"])
+    return Container(**values)
 
 
 def _param(record: Mapping[str, Any]) -> Param:

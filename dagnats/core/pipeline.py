@@ -79,6 +79,42 @@ class FanOut(Struct, frozen=True):
         return self.items is None
 
 
+class Volume(Struct, frozen=True):
+    """Something that a container sees at `target`: a path of the machine, which has a `/` or is `.`, or a named volume of the runtime."""
+
+    source: str
+    target: str
+    read_only: bool = False
+
+
+class Credentials(Struct, frozen=True):
+    """Who asks a registry for an image. Both may hold templates, and secrets."""
+
+    username: str
+    password: str
+
+
+class Container(Struct, frozen=True):
+    """What a step runs in. Texts may hold templates; what a task carries is rendered, but for what mentions secrets.
+
+    Without an `entrypoint` that of the image is not used for `run`, and is for `command`. `user` is None for the caller's. `env` adds to the step's.
+    `network` is that of the runtime by default, "none", "host", or a name that the runtime knows. `options` are further flags of its `create`.
+    `memory` is as the runtime writes it, `512m`.
+    """
+
+    image: str
+    pull: Literal["always", "missing", "never"] = "missing"
+    entrypoint: tuple[str, ...] | None = None
+    user: str | None = None
+    env: Mapping[str, str] = field(default_factory=dict)
+    volumes: tuple[Volume, ...] = ()
+    network: str = "default"
+    options: tuple[str, ...] = ()
+    credentials: Credentials | None = None
+    memory: str | None = None
+    cpus: float | None = None
+
+
 class Step(Struct, frozen=True):
     """One node of the graph. Exactly one of `run`, `command` and `pipeline` is set.
 
@@ -88,7 +124,7 @@ class Step(Struct, frozen=True):
     `shell` is a known shell's name or an argv with `{0}` for the script's file. `line` is where the step begins in `file`, which is None when that is the pipeline's own.
     With `each_condition`, `condition` is asked of every instance. Steps of one `mutex` never run side by side. A step that `handles` another is
     of its `on_failure`: it runs when that one has failed for good. `pipeline` names one of the plan's `pipelines`, which gets `params`: JSON values in
-    which strings may be templates.
+    which strings may be templates. With a `container`, `run` or `command` is carried out within it; a `command` may be empty then.
     """
 
     id: str
@@ -114,6 +150,7 @@ class Step(Struct, frozen=True):
     handles: str | None = None
     pipeline: str | None = None
     params: Mapping[str, JSON] = field(default_factory=dict)
+    container: Container | None = None
 
 
 class Pipeline(Struct, frozen=True):
