@@ -114,6 +114,13 @@ class Container(Struct, frozen=True):
     memory: str | None = None
     cpus: float | None = None
 
+    def texts(self) -> list[str]:
+        """Every text that may hold templates, but for those of `env`."""
+        asked = (self.credentials.username, self.credentials.password) if self.credentials is not None else ()
+        mounted = (text for volume in self.volumes for text in (volume.source, volume.target))
+        named = (text for text in (self.user, self.memory) if text is not None)
+        return [self.image, self.network, *named, *(self.entrypoint or ()), *self.options, *mounted, *asked]
+
 
 class Step(Struct, frozen=True):
     """One node of the graph. Exactly one of `run`, `command` and `pipeline` is set.
