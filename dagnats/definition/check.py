@@ -7,7 +7,7 @@ import re
 from functools import cache
 from typing import Any
 
-from dagnats.definition.hints import called_hint, element_hint, shape_hint, text_hint
+from dagnats.definition.hints import BOXED, called_hint, element_hint, shape_hint, text_hint
 from dagnats.definition.problems import SHOWN_NAME, Problems, printable, quoted
 from dagnats.definition.schema import schema
 from dagnats.definition.tree import BROKEN, Node
@@ -31,7 +31,7 @@ WORDS = {
     "array": "a list",
     "null": "nothing",
 }
-NO_TEMPLATE = "templates may stand in `name`, `env`, `run`, `command`, `working_dir`, `vars`, `outputs` and in `params` of a step, and `if` is an expression"
+NO_TEMPLATE = "templates may stand in `name`, `env`, `run`, `command`, `image`, `container` (but for `pull` and `cpus`), `working_dir`, `vars`, `outputs` and in `params` of a step, and `if` is an expression"
 WRITTEN_OUTPUT = 'a step declares its output here, `name: {}`, and writes it: `echo "name=…" >> "$DAGNATS_OUTPUT"`'
 YES_NO = {"yes": "true", "on": "true", "y": "true", "no": "false", "off": "false", "n": "false"}
 KEY_HINTS = {
@@ -74,6 +74,22 @@ def step_name(step: Node, index: int) -> str:
     return f"step {index + 1}"
 
 
+def runs_nothing(step: Node, name: str) -> tuple[str, str]:
+    """What to say of a step that does not say what it runs."""
+    kind = step.get("type")
+    hints = {
+        "pipeline": "name its file: `pipeline: path`",
+        "container": "name its image, for example `image: python:3.12`",
+    }
+    hint = hints.get(str(kind.value) if kind is not None else "", "a step runs a script, a program or another pipeline")
+    return f"{name} has none of `run`, `command` and `pipeline`", hint
+
+
+def _holds(condition: dict[str, Any], value: dict[str, Node]) -> bool:
+    """Whether the `if` of a part of the schema, which asks for keys, is true of a mapping."""
+    return any(all(key in value for key in branch["required"]) for branch in condition.get("anyOf", (condition,)))
+
+
 @cache
 def _pattern(text: str) -> re.Pattern[str]:
     # `$` of Python also matches before a last line break; that of JSON Schema does not.
@@ -87,6 +103,11 @@ def fits(value: Any, types: str | list[str]) -> bool:
     if kind in names or (kind == "integer" and "number" in names):
         return True
     return kind == "number" and "integer" in names and float(value).is_integer()
+
+
+def _chooses(value: Any, branch: dict[str, Any]) -> bool:
+    """Whether a value is of the kind that a branch is for; of a truth value, that is the value."""
+    return fits(value, _types(branch)) and (type(value) is not bool or value in branch.get("enum", (value,)))
 
 
 def _types(part: dict[str, Any]) -> list[str]:
@@ -107,7 +128,7 @@ class _Checker:
         if node.style == BROKEN:
             return
         if "anyOf" in part:
-            branch = next((branch for branch in part["anyOf"] if fits(node.value, _types(branch))), None)
+            branch = next((branch for branch in part["anyOf"] if _chooses(node.value, branch)), None)
             if branch is None:
                 self._wrong_type(node, part, path)
                 return
@@ -116,8 +137,7 @@ class _Checker:
             self._wrong_type(node, part, path)
             return
         if "if" in part and isinstance(node.value, dict):
-            holds = all(key in node.value for key in part["if"]["required"])
-            part = {**part, **part.get("then" if holds else "else", {})}
+            part = {**part, **part.get("then" if _holds(part["if"], node.value) else "else", {})}
         value = node.value
         if isinstance(value, dict):
             self._mapping(node, part, path)
@@ -154,7 +174,7 @@ class _Checker:
                 place = f" in {label(path)}" if path else ""
                 self.problems.add(node, f"{quoted(key)} is missing{place}", _example(node, key, properties))
         if "oneOf" in part:
-            self._one_of(node, [branch["required"][0] for branch in part["oneOf"]], hints, path)
+            self._one_of(node, part["oneOf"], hints, path)
 
     def _is_misspelt(self, node: Node, key: str, part: dict[str, Any], path: Path) -> bool:
         """Check a name of the author's own; true if it is a key of ours that is spelt another way."""
@@ -166,20 +186,19 @@ class _Checker:
         self.problems.add(node.keys[key], message, f"did you mean {quoted(meant)}?" if is_ours else "")
         return is_ours
 
-    def _one_of(self, node: Node, keys: list[str], hints: str, path: Path) -> None:
+    def _one_of(self, node: Node, branches: list[dict[str, Any]], hints: str, path: Path) -> None:
+        keys = [branch["required"][0] for branch in branches if "required" in branch]
         present = [key for key in keys if key in node.value]
         if len(present) > 1:
             one, other = map(quoted, present[:2])
             self.problems.add(node.keys[present[1]], f"{label(path)} has both {one} and {other}", "remove one of them")
-        elif not present and LATER not in hints and not any(f"`{key}" in hints for key in keys):
-            names = ", ".join(map(quoted, keys[:-1]))
-            is_pipeline = node.get("type") is not None and node.value["type"].value == "pipeline"
-            hint = (
-                "name its file: `pipeline: path`"
-                if is_pipeline
-                else "a step runs a script, a program or another pipeline"
-            )
-            self.problems.add(node, f"{label(path)} has none of {names} and {quoted(keys[-1])}", hint)
+        elif (
+            len(keys) == len(branches)
+            and not present
+            and LATER not in hints
+            and not any(f"`{key}" in hints for key in (*keys, *BOXED))
+        ):
+            self.problems.add(node, *runs_nothing(node, label(path)))
 
     def _unknown(self, node: Node, key: str, part: dict[str, Any], path: Path) -> str:
         title, place = part.get("title", ""), f" in {label(path)}" if path else ""
@@ -250,7 +269,8 @@ class _Checker:
             self._wrong(node, path, f"{part['patternErrorMessage']}, not {_shown(node)}", hint)
         else:
             types = list(dict.fromkeys(_types(part)))
-            expected = " or ".join(WORDS[name] for name in types)
+            only_false = any(branch.get("enum") == [False] for branch in part.get("anyOf", ()))
+            expected = " or ".join("false" if name == "boolean" and only_false else WORDS[name] for name in types)
             hint = shape_hint(node, [key for _, key in path]) or _type_hint(node, key, types)
             self._wrong(node, path, f"must be {expected}, not {_shown(node)}", hint)
 

@@ -119,7 +119,8 @@ def _words(part: Schema) -> str:  # noqa: PLR0911 - one return a kind of schema
     if "anyOf" in part:
         return ", or ".join(dict.fromkeys(_words(branch) for branch in part["anyOf"]))
     if "enum" in part:
-        return "one of " + ", ".join(f"`{choice}`" for choice in part["enum"])
+        one_of = "one of " if len(part["enum"]) > 1 else ""
+        return one_of + ", ".join(f"`{scalar(choice)}`" for choice in part["enum"])
     types = part.get("type")
     if types is None:
         return "anything"

@@ -16,6 +16,7 @@ UNITS = {
     "m": ("m", "min", "mins", "minute", "minutes"),
     "h": ("h", "hr", "hrs", "hour", "hours"),
 }
+BOXED = ("image", "container")
 MAPPING_HINTS = {
     "env": "write `NAME: value`, without `- ` and `=`",
     "params": "write `name: {type: string}` for each",
@@ -29,6 +30,8 @@ LIST_HINTS = {
     "steps": "each step begins with `- `, and what it is called is its `id`",
     "finally": "each step begins with `- `",
     "on_failure": "each step begins with `- `",
+    "volumes": "write a list: `[SOURCE:TARGET]`",
+    "options": "write a list of words: `[--shm-size=1g]`",
     "run": "write the script here; `shell` and others stand beside `run`",
 }
 
@@ -42,11 +45,36 @@ def shape_hint(node: Node, keys: list[str | int]) -> str:
         return "write the ids in a list" + hint.replace("did you mean `", ": `[").replace("`?", "]`")
     if isinstance(node.value, dict):
         return _of_mapping(node, keys, last)
+    if last in BOXED or keys[-2:-1] == ["container"]:
+        return _of_container(node, str(last))
     if isinstance(node.value, list) and last == "sh":
         return "write one text; `|` begins one of several lines"
     # what a step gives to a pipeline, and what a run gives, are values as those of `vars` are
     plain = (last == "params" and len(keys) > 1) or keys == ["outputs"]
     return MAPPING_HINTS.get("vars" if plain else str(last), "") if isinstance(node.value, list | str) else ""
+
+
+def _of_container(node: Node, last: str) -> str:
+    """What was meant by a value of `image`, or of `container` and in it."""
+    value = node.value
+    if isinstance(value, str) and value and len(value) <= MAX_LOOKED_AT:
+        words = f"write a list of words: `[{', '.join(value.split())}]`"
+        meant = {
+            "container": f"write `image: {printable(value)}`, or a mapping with its `image`",
+            "options": words,
+            "volumes": f"write a list: `[{quoted(value).strip('`')}]`",
+            "credentials": "write `{username: …, password: …}`, where the password is of `secrets`",
+        }
+        return meant.get(last, MAPPING_HINTS.get(last, ""))
+    if value is False and last == "image":
+        return "a step for which the defaults have an image says `container: false`"
+    if value is None and last in BOXED:
+        return "give it a value; for a step that runs on the machine, write `container: false`"
+    if value is True and last == "container":
+        return "name its image: `image: python:3.12`"
+    if last == "memory" and node.text:
+        return "a number lacks its unit: write `512m`, or `2g`"
+    return MAPPING_HINTS.get(last, "") if isinstance(value, list | str) else ""
 
 
 def _of_mapping(node: Node, keys: list[str | int], last: str | int) -> str:
@@ -56,13 +84,25 @@ def _of_mapping(node: Node, keys: list[str | int], last: str | int) -> str:
         return "write the paths of files of this project: `[more.yaml]`"
     if keys[:1] == ["secrets"]:
         return f"write where it comes from: `env://{last}`; a missing one is always an error"
+    if last == "image":
+        return _image_hint(node.get("name"))
     if keys[-2:-1] == ["env"] and "sh" in node.value:
         return f'a script gives a var: `vars: {{{last}: {{sh: …}}}}`, and here `{last}: "{{{{ vars.{last} }}}}"`'
     return LIST_HINTS.get(str(last), "")
 
 
+def _image_hint(name: Node | None) -> str:
+    """What to write instead of an image that is a mapping, as elsewhere."""
+    known = name is not None and isinstance(name.value, str) and len(name.value) <= MAX_LOOKED_AT
+    image = printable(name.value) if name is not None and known else "…"
+    return f"write `image: {image}`; what else there is to say stands in `container: {{image: {image}, …}}`"
+
+
 def called_hint(node: Node, key: str) -> str:
-    """What a step that runs, or was meant to run, another pipeline says of it here."""
+    """What a step that runs, or was meant to run, another pipeline or an image says of it here."""
+    used = node.get("uses")
+    if key == "uses" and used is not None and isinstance(used.value, str) and used.value.startswith("docker://"):
+        return f"write `image: {printable(used.value[len('docker://') :][:MAX_LOOKED_AT])}`"
     called = node.get("uses") or node.get("pipeline")
     path = called.value if called is not None and isinstance(called.value, str) else ""
     is_file = path.endswith((".yml", ".yaml", ".json"))

@@ -32,7 +32,7 @@ def note_lost_secrets(plan: Pipeline, nodes: Mapping[str, Node], problems: Probl
         # where the author says how a shell is called, an unset variable may be none of its business
         if script is None or node is None or len(script) > MAX_TEXT or step.shell not in ("bash", "sh"):
             continue
-        given = frozenset((*plan.env, *step.env))
+        given = frozenset((*plan.env, *step.env, *(step.container.env if step.container is not None else ())))
         if (script, given) not in seen:
             seen[script, given] = _lost(script, used, given)
         name = seen[script, given]

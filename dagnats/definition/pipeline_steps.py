@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 NOTHING = Node({}, 0, 0)
 INSIDE = "the steps of the pipeline have their own"
 MEANINGLESS = {
+    "image": INSIDE,
+    "container": INSIDE,
     "shell": INSIDE,
     "working_dir": INSIDE,
     "env": "give the pipeline what it needs as `params`",
@@ -29,7 +31,7 @@ MEANINGLESS = {
     "outputs": "its outputs are those of the pipeline",
 }
 SECRETS_HINT = "the pipeline names those that it needs under its own `secrets`"
-KINDS = ("run", "command", "pipeline")
+KINDS = ("run", "command", "pipeline", "image", "container")
 ELSEWHERE = "those of this pipeline stand at the top of the file, once for all steps"
 
 
@@ -77,12 +79,15 @@ class PipelineSteps:
 
     def _check_kind(self, one: Draft) -> None:
         kind = one.node.get("type")
-        runs, other = ("pipeline", "shell") if "pipeline" in one.node.fields() else ("shell", "pipeline")
-        if kind is None or kind.value != other or one.node.fields().keys().isdisjoint(KINDS):
+        runs = "pipeline" in one.node.fields()
+        others = ("shell", "container") if runs else ("pipeline",)
+        if kind is None or kind.value not in others or one.node.fields().keys().isdisjoint(KINDS):
             return
-        what = "a pipeline" if runs == "pipeline" else "a script or a program"
-        message = f"step {quoted(one.id)} is of type {quoted(other)}, and it runs {what}"
-        self._problems.add(kind, message, f"write `type: {runs}`, or nothing")
+        boxed = not {"image", "container"}.isdisjoint(one.node.fields())
+        what, meant = ("in a container", "container") if boxed else ("a script or a program", "shell")
+        what, meant = ("a pipeline", "pipeline") if runs else (what, meant)
+        message = f"step {quoted(one.id)} is of type {quoted(kind.value)}, and it runs {what}"
+        self._problems.add(kind, message, f"write `type: {meant}`, or nothing")
 
     def _check_params(self, one: Draft, plan: Pipeline, given: Mapping[str, Node]) -> None:
         place = self.places[one.id]

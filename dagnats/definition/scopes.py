@@ -27,7 +27,7 @@ GIT_FIELDS = ("sha", "branch", "tag", "dirty")
 STEP_FIELDS = ("outputs", "status", "exit_code")
 IN_PIPELINE = ("params", "vars", "env", "git", "pipeline")
 SECRETS_HINT = 'give it to a step, `env: {NAME: "{{ secrets.NAME }}"}`, and use `$NAME` in its `run`'
-SECRETS_PLACE = "`secrets` may be used only in `env` of a step and in `run`"
+SECRETS_PLACE = "`secrets` may be used only in `env` of a step, in `run`, and in `env` and `credentials` of a container"
 
 
 class Scope(Struct, frozen=True):

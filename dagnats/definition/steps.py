@@ -7,6 +7,7 @@ from msgspec.structs import replace
 from dagnats.core.pipeline import FanOut, Retry, Step
 from dagnats.core.text import has_template
 from dagnats.definition import values
+from dagnats.definition.containers import Containers
 from dagnats.definition.fanout import FanOuts, own_names
 from dagnats.definition.needs import Draft
 from dagnats.definition.once import Once
@@ -45,6 +46,7 @@ class Steps:
         self._handlers = handlers
         self._pipeline_steps = pipeline_steps
         self._fan_outs = FanOuts(templates, problems)
+        self._containers = Containers(self._defaults, templates, problems, strict=strict)
         self._strict = strict
         self._templates = templates
         self._problems = problems
@@ -73,6 +75,10 @@ class Steps:
             fields = {key: node for key, node in fields.items() if key not in MEANINGLESS}
         self._pipeline_steps.check(one, fields, self._templates, scope)
         plan = self._pipeline_steps.plans.get(one.id)
+        container = self._containers.of(one, scope) if not runs else None
+        command = self._command(fields.get("command"), scope)
+        if container is not None and command is None and "run" not in fields:
+            command = ()  # the image's own
         shell = self._shell(one, fields)
         condition, status, each = None, frozenset[str](), False
         if "if" in fields:
@@ -90,7 +96,7 @@ class Steps:
             condition=condition,
             status_functions=status,
             run=self._templates.script(fields["run"], shell, secret) if "run" in fields else None,
-            command=self._command(fields.get("command"), scope),
+            command=command,
             shell=shell,
             working_dir=self._working_dir(fields.get("working_dir"), scope),
             env=self._env(one.node.get("env"), secret) if not runs else {},
@@ -107,6 +113,7 @@ class Steps:
             handles=handles,
             pipeline=plan.file if plan is not None else None,
             params=self._pipeline_steps.params(one),
+            container=container,
         )
 
     def _shell(self, one: Draft, fields: dict[str, Node]) -> str | tuple[str, ...]:

@@ -9,10 +9,12 @@ from msgspec import Struct, field
 
 from dagnats.core.text import has_template
 from dagnats.definition.expressions import foreign_parts, unquoted_text
+from dagnats.definition.once import Once
 from dagnats.definition.places import Places, Starts, needle_of, part_at
 from dagnats.definition.problems import Problems, Severity
 from dagnats.definition.scopes import Finding, Names, Scope
 from dagnats.definition.tree import Node
+from dagnats.definition.values import holds_template
 from dagnats.definition.words import NULLS
 
 # The conditions that nearly all pipelines make do with; to know what they say takes no parser.
@@ -54,6 +56,7 @@ class TemplateCheck:
         self._parsed: dict[tuple[str, bool], Any] = {}
         self._checked: dict[Any, Checked] = {}
         self._joined: dict[int, Checked] = {}
+        self._once = Once()
         self._parts = 0
         self._mentions = 0
 
@@ -174,7 +177,7 @@ class TemplateCheck:
             found: list[Node] = []
             for part in pending:
                 if isinstance(part.value, str):
-                    if has_template(part.value):
+                    if self._once(holds_template, part):  # an alias can bring one text to many lists
                         found.append(part)
                 else:
                     pending.extend(part.items())

@@ -79,7 +79,10 @@ def _always_runs(step: Step) -> bool:
 
 
 def _texts(step: Step) -> list[str]:
-    return [step.run or "", *(step.command or ()), step.working_dir or "", *step.env.values(), *texts_in(step.params)]
+    box = step.container
+    boxed = [*box.texts(), *box.env.values()] if box is not None else []
+    own = [step.run or "", *(step.command or ()), step.working_dir or "", *step.env.values()]
+    return [*own, *boxed, *texts_in(step.params)]
 
 
 def _needed(texts: Iterable[str]) -> Iterator[str]:

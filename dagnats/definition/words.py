@@ -17,7 +17,7 @@ def _by_word(hints: dict[str, str]) -> dict[str, str]:
     return {word: hint for hint, words in hints.items() for word in words.split()}
 
 
-LATER_STEP = """image container artifacts once duration signal agent
+LATER_STEP = """artifacts once services duration signal agent
 provider model base_url api_key_env system prompt context tools loop budget output_schema checks temperature reasoning
 max_output_tokens observation_max_bytes sandbox network protect price"""
 UNSUPPORTED: dict[str, frozenset[str]] = {
@@ -30,6 +30,9 @@ STEP_WORDS = _by_word({
     "did you mean `needs`?": "depends depends_on dependencies deps requires require after run_after upstream previous",
     "did you mean `run`?": "script scripts sh bash commands cmd cmds exec execute code shell_command",
     "did you mean `env`?": "environment variables vars",
+    "did you mean `image`?": "docker docker_image container_image docker_compose podman",
+    "it stands in `container`, beside its `image`": "volumes mounts entrypoint user network options credentials memory cpus pull",
+    "write it under `options` of `container`": "privileged cap_add shm_size docker_args container_options",
     "did you mean `if`? For example `if: failure()`, or `if: params.deploy`": "when condition only except rules unless",
     "did you mean `working_dir`?": "working_directory cwd workdir dir directory",
     "did you mean `allow_failure: true`?": "continue_on_error continue_on ignore_error ignore_errors allow_fail optional",
@@ -84,7 +87,7 @@ FOREIGN: dict[str, dict[str, str]] = {
         "write it as the first of `steps`": "before_script before_all",
         "write it as a step of `finally`": "after_script after_all",
         "a step stands in the list `steps`: `- run: …`": "run script command commands cmd",
-        "it is for steps, or for all of them in `defaults`": "shell working_dir retry allow_failure idle_timeout matrix foreach",
+        "it is for steps, or for all of them in `defaults`": "shell working_dir retry allow_failure idle_timeout matrix foreach image container",
         "there are no permissions to ask for; a step has those of the caller": "permissions",
         "steps run on this machine; remove the line": "runs_on",
         "there is no cache to fill: steps work in the project's directory, where everything stays": "cache",
@@ -115,6 +118,36 @@ FOREIGN: dict[str, dict[str, str]] = {
     "dotenv file": _by_word({"did you mean `path`?": "file name", "did you mean `optional`?": "required missing_ok"}),
     "allow_failure": _by_word({"did you mean `exit_codes`?": "codes code exit_code on_exit_codes on"}),
     "need": _by_word({"did you mean `step`?": "id job name task", "did you mean `optional`?": "required"}),
+    "container": _by_word({
+        "did you mean `image`?": "name img docker uri",
+        "did you mean `pull`?": "pull_policy image_pull_policy policy always_pull force_pull",
+        "did you mean `entrypoint`?": "entry_point cmd",
+        "did you mean `user`?": "run_as run_as_user uid",
+        "did you mean `env`?": "environment variables vars",
+        "did you mean `volumes`?": "mounts volume volume_mounts binds mount",
+        "did you mean `network`?": "network_mode networks net",
+        "did you mean `options`?": "args arguments flags create_options docker_args opts",
+        "did you mean `credentials`?": "auth registry_auth registry login",
+        "did you mean `memory`?": "mem mem_limit memory_limit",
+        "did you mean `cpus`?": "cpu cpu_limit cpu_count",
+        "it is of the step, and stands beside `container`": (
+            "run command script working_dir workdir working_directory shell timeout outputs retry needs matrix foreach secrets"
+        ),
+        "write it as a flag: `options: [--privileged]`, and start the run with `--allow-privileged`": "privileged",
+        "write it as a flag in `options`, for example `--shm-size=1g`": "shm_size cap_add cap_drop devices hostname ulimits tmpfs platform dns labels security_opt",
+        "a container of a step publishes no ports; `network: host` shares those of the machine": "ports expose publish",
+    }),
+    "volume": _by_word({
+        "did you mean `source`?": "src from host host_path name volume",
+        "did you mean `target`?": "dst dest destination to path mount_path container_path",
+        "did you mean `read_only`?": "readonly ro mode",
+        "what the source is tells; remove the line": "type",
+    }),
+    "credentials": _by_word({
+        "did you mean `username`?": "user login name",
+        "did you mean `password`?": "pass token secret",
+        "the name of the image says which registry is asked; remove the line": "registry server url host serveraddress",
+    }),
     "output": _by_word({"an output has no default; a step writes it or not": "default"}),
 }  # fmt: skip
 
@@ -189,6 +222,14 @@ def closest(name: str, known: Iterable[str], effort: Effort, cutoff: float = 0.6
 
 LATER_KIND = "that kind of step is not supported by this version"
 ENUM_WORDS = {
+    "pull": {
+        **dict.fromkeys(
+            ("if-not-present", "if_not_present", "IfNotPresent", "ifnotpresent", "missing_only"),
+            "did you mean `missing`?",
+        ),
+        **dict.fromkeys(("newer", "Always", "true"), "did you mean `always`?"),
+        **dict.fromkeys(("Never", "false"), "did you mean `never`?"),
+    },
     "shell": {"powershell": "did you mean `pwsh`?", "cmd": "did you mean `pwsh`?"},
     "type": {
         "choice": "write `type: string` and the choices as `enum: [a, b]`",
@@ -200,7 +241,9 @@ ENUM_WORDS = {
         "float": "did you mean `number`?",
         "text": "did you mean `string`?",
         "json": "did you mean `object`, or `array`?",
-        **dict.fromkeys(("container", "agent_loop", "approval", "sleep", "wait_for_signal"), LATER_KIND),
+        "docker": "did you mean `container`?",
+        "podman": "did you mean `container`?",
+        **dict.fromkeys(("agent_loop", "approval", "sleep", "wait_for_signal"), LATER_KIND),
     },
     "strategy": {
         "constant": "did you mean `fixed`?",

@@ -20,12 +20,20 @@ def rendered(text):
     return to_yaml(document(root, plan, known_values(plan, resolve(plan.params, given, {}, {}), {}, None)))
 
 
+def box(container):
+    """All of a container but what templates make of it."""
+    if container is None:
+        return None
+    return container.pull, container.cpus, list(container.env), container.user is None, len(container.volumes)
+
+
 def outline(plan):
     """All of a plan but what templates make of it, and where it stands."""
     steps = [
         replace(
             step, line=0, name=None, condition=None, command=None, working_dir=None, env=dict.fromkeys(step.env),
             shell=step.shell if step.run else "", status_functions=frozenset(), each_condition=False,
+            container=box(step.container),
         )
         for step in (*plan.steps, *plan.finally_steps)
     ]  # fmt: skip

@@ -24,7 +24,7 @@ from dagnats.core.events import (
     StepScheduled,
     StepStarted,
 )
-from dagnats.core.pipeline import FanOut, Pipeline, Retry, Step
+from dagnats.core.pipeline import Container, FanOut, Pipeline, Retry, Step, Volume
 from dagnats.core.planstate import PlanState
 from dagnats.core.state import TERMINAL, IllegalEventError, RunState, Status, StepState, fold
 from dagnats.definition.select import Selection, select
@@ -67,6 +67,11 @@ FAN_OUTS = st.one_of(
 )
 
 
+CONTAINERS = st.sampled_from([
+    None, None, None, Container("a:1"), Container("a:{{ run.id }}", env={"A": "b"}, volumes=(Volume("v", "/v"),), options=("--read-only",)),
+])  # fmt: skip
+
+
 @st.composite
 def step_lists(draw: st.DrawFn, prefix: str, least: int, most: int, files: Sequence[str] = ()) -> tuple[Step, ...]:
     """Give steps of which each needs some of those before it, and some run the pipelines of files."""
@@ -84,6 +89,7 @@ def step_lists(draw: st.DrawFn, prefix: str, least: int, most: int, files: Seque
                 condition=condition,
                 status_functions=frozenset([condition.removesuffix("()")] if asks else []),
                 run="true" if file is None else None,
+                container=draw(CONTAINERS) if file is None else None,
                 pipeline=file,
                 retry=draw(RETRIES),
                 allow_failure=draw(st.sampled_from([False, False, False, True])),

@@ -40,6 +40,7 @@ SCRIPTS = {
     ),
     "wrong filters": filled(STEPS, lambda i: f"- {{id: s{i}, run: '{{{{ run.id | lengthy{i} }}}}'}}\n", most=10_000),
 }
+IMAGES = "".join(f"- {{run: x, image: 'a:{i}'}}\n" for i in range(10_000))
 REPEATED = {
     "variables of defaults": "name: x\ndefaults: {env: {" + "".join(f"A{i}: x," for i in range(50_000)) + "}}\n"
     "steps:\n" + "- {run: x, env: {A: b}}\n" * 10_000,
@@ -48,6 +49,12 @@ REPEATED = {
     + "".join(f"- {{id: s{i}, run: x}}\n" for i in range(10_000)),
     "unknown keys of defaults": "name: x\ndefaults: {" + "".join(f"a{i}: 1," for i in range(80_000)) + "}\nsteps:\n"
     + "- run: x\n" * 10_000,
+    "options of defaults": "name: x\ndefaults: {container: {options: [" + "--rm," * 100_000 + "]}}\nsteps:\n" + IMAGES,
+    "volumes of defaults": "name: x\ndefaults: {container: {volumes: [" + "".join(f"'v{i}:x'," for i in range(30_000)) + "]}}\nsteps:\n" + IMAGES,
+    "env of a default container": "name: x\ndefaults: {container: {env: {" + "".join(f"DAGNATS_{i}: x," for i in range(30_000)) + "}}}\nsteps:\n" + IMAGES,
+    "long image by alias": "name: x\nx-a: &a '" + "a" * 600_000 + "'\nsteps:\n"
+    + "- {run: x, container: {image: *a, user: *a, memory: *a, network: *a, entrypoint: *a, volumes: [*a], options: [*a]}}\n" * 3500,
+    "long word by alias": "name: x\nx-a: &a '" + "a" * 600_000 + "'\nsteps:\n" + "- {command: [x, *a]}\n" * 9000 + "- {run: x, timeout: 0s}\n",
     "long path in defaults": "name: x\ndefaults: {working_dir: '" + "../" * 60_000 + "'}\nsteps:\n" + "- run: x\n" * 10_000,
     "long duration in defaults": "name: x\ndefaults: {timeout: '" + "1s" * 100_000 + "'}\nsteps:\n" + "- run: x\n" * 10_000,
     "long name in defaults": "name: x\ndefaults: {name: '" + "a" * 600_000 + "'}\nsteps:\n" + "- run: x\n" * 10_000,
@@ -150,6 +157,10 @@ FINE = {
     + "1," * 100_000
     + "]}}\nsteps:\n"
     + "- run: x\n" * 10_000,
+    "options of defaults": "name: x\ndefaults: {container: {options: ["
+    + "--init-path=/x," * 30_000
+    + "]}}\nsteps:\n"
+    + IMAGES,
     "shell of defaults": "name: x\ndefaults: {shell: [sh, "
     + "a," * 100_000
     + "'{0}']}\nsteps:\n"
@@ -203,6 +214,7 @@ STRICT = {
     "pasted by alias": "name: x\nparams: {a: b}\nx-a: &a '" + "{{params.a|raw}}\n\n" * 3500 + "'\nsteps:\n" + "- run: *a\n" * 10_000,
     "pasted items": "name: x\nx-a: &a '" + "{{i1|raw}}\n\n" * 4500 + "'\nsteps:\n" + RAW_OWN,
     "vars by alias": "name: x\nx-a: &a '" + "{{ env.a }}\n\n" * 4000 + "'\nvars:\n" + "".join(f"  v{i}: *a\n" for i in range(10_000)) + STEP,
+    "volumes that must be allowed": "name: x\ndefaults: {container: {volumes: [" + "".join(f"'/:/v{i}'," for i in range(30_000)) + "]}}\nsteps:\n" + IMAGES,
     "words of a command": filled("name: x\nsteps:\n- command: [bash,", lambda _: "-c,'{{env.A}}',", "]\n"),
     "dense needs": FINE["dense needs"],
 }  # fmt: skip

@@ -26,8 +26,9 @@ def parts(part, path="#"):
         if isinstance(part.get(key), dict):
             yield from parts(part[key], f"{path}/{key}")
     for key in ("anyOf", "oneOf"):
-        for index, inner in enumerate(part.get(key, [])):
-            yield from parts(inner, f"{path}/{key}/{index}")
+        for index, inner in enumerate(part.get(key, []) if not path.endswith("/if") else ()):
+            if inner.keys() != {"not"}:
+                yield from parts(inner, f"{path}/{key}/{index}")
 
 
 def test_it_is_valid_for_new_and_for_old_tools():
@@ -41,12 +42,16 @@ def test_it_is_valid_for_new_and_for_old_tools():
 def test_it_says_nothing_that_the_interpreter_does_not_understand(path, part):
     assert part.keys() <= UNDERSTOOD
     assert "pattern" not in part or {"patternErrorMessage"} <= part.keys()
-    if "anyOf" in part:
+    if path.endswith(("step/if", "handler/if")):
+        assert all("required" in branch for branch in part.get("anyOf", [part]))
+    elif "anyOf" in part:
         # The kind of a value must choose the branch.
         kinds = [kind for branch in part["anyOf"] for kind in _kinds(branch)]
         assert len(kinds) == len(set(kinds))
     if "oneOf" in part:
-        assert all(branch.keys() == {"required"} and len(branch["required"]) == 1 for branch in part["oneOf"])
+        named = [branch for branch in part["oneOf"] if "required" in branch]
+        assert all(branch.keys() == {"required"} and len(branch["required"]) == 1 for branch in named)
+        assert [branch for branch in part["oneOf"] if branch not in named] in ([], [{"not": {"anyOf": named}}])
 
 
 def _kinds(branch):
