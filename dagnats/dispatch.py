@@ -1,18 +1,17 @@
 """From a state to what a step needs: contexts for its templates, the truth of its `if`, and the task that asks for an attempt."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from functools import partial
-from pathlib import Path
 from typing import Any
 
 from dagnats.bus.tasks import Task
 from dagnats.core.decide import EvaluationError
-from dagnats.core.pipeline import JSON, Step
+from dagnats.core.pipeline import JSON, Container, Step
 from dagnats.core.planstate import PlanState
 from dagnats.core.state import TERMINAL, RunState, Status, StepState
-from dagnats.core.text import encode_json, has_template, text_of
+from dagnats.core.text import encode_json, has_template
 from dagnats.definition.params import accepted_of_step
 from dagnats.errors import UsageError
+from dagnats.rendering import argv_in, container_in, directory, guarded, refuse_nul, script_in, text_in
 
 SHOWN = 60
 
@@ -20,7 +19,10 @@ SHOWN = 60
 class Dispatch:
     """Evaluates and renders for one run. Everything it knows is in the state, so that asking again gives the same."""
 
-    def __init__(self, environ: Mapping[str, str], extra_env: Mapping[str, str]) -> None:
+    def __init__(
+        self, environ: Mapping[str, str], extra_env: Mapping[str, str], *, allow_privileged: bool = False
+    ) -> None:
+        self._allow_privileged = allow_privileged
         self._extra_env = {"CI": environ.get("CI", "true"), **extra_env}
         self._root_env: dict[str, dict[str, str]] = {}
 
@@ -61,24 +63,29 @@ class Dispatch:
         """Give the task for an attempt. Raises EvaluationError where a template fails."""
         if step.pipeline is not None:
             return self._opening(state, step, step.pipeline, attempt, not_before)
-        texts = [*step.env.values(), *(step.command or ()), step.run or "", step.working_dir or ""]
+        box = step.container
+        given = {**step.env, **box.env} if box is not None else step.env
+        texts = [*given.values(), *(step.command or ()), step.run or "", step.working_dir or ""]
+        texts += box.texts() if box is not None else ()
         templates = [text for text in texts if has_template(text)]
         within = state.steps[step.id].within
         context = self._context(state, step, templates) if templates else {}
-        secret_env = {name: text for name, text in step.env.items() if _holds_secret(within, text)}
+        secret_env = {name: text for name, text in given.items() if _holds_secret(within, text)}
         secret_script = _holds_secret(within, step.run or "")
-        plain = {name: text for name, text in step.env.items() if name not in secret_env}
-        sealed = [*secret_env.values(), *([step.run or ""] if secret_script else [])]
+        secret_credentials = _secret_credentials(within, box)
+        plain = {name: text for name, text in given.items() if name not in secret_env}
+        sealed = [*secret_env.values(), *secret_credentials.values(), *([step.run or ""] if secret_script else [])]
         env = {
             **self._root(state, within),
-            **{name: _text(text, context, f"env.{name}") for name, text in plain.items()},
+            **{name: text_in(text, context, f"env.{name}") for name, text in plain.items()},
         }
         script, argv = step.run, None
         if script is not None and not secret_script and has_template(script):
-            script, values = _script(script, context, step.shell)
+            script, values = script_in(script, context, step.shell)
             env |= values
         if step.command is not None:
-            argv = _argv(step.command, context)
+            # without a word, a container runs what its image says
+            argv = argv_in(step.command, context) if step.command or box is None else []
         env |= {
             "DAGNATS_RUN_ID": state.run,
             "DAGNATS_STEP": step.id,
@@ -86,12 +93,13 @@ class Dispatch:
             "DAGNATS_WORKSPACE": state.started.workspace,
             **self._extra_env,
         }
-        _refuse_nul(env, argv or [])
+        refuse_nul(env)
         return Task(
             run=state.run,
             step=step.id,
             attempt=attempt,
-            cwd=_directory(state.started.workspace, _text(step.working_dir or "", context, "working_dir")),
+            kind="shell" if box is None else "container",
+            cwd=directory(state.started.workspace, text_in(step.working_dir or "", context, "working_dir")),
             argv=argv,
             shell=step.shell,
             script=script,
@@ -102,9 +110,17 @@ class Dispatch:
             not_before=not_before,
             secret_env=secret_env,
             secret_script=secret_script,
+            secret_credentials=secret_credentials,
             context=_mentioned_values(context, sealed),
             pipeline=within.plan.file if within.owner is not None else "",
+            container=self._container(state, box, context, secret_credentials) if box is not None else None,
         )
+
+    def _container(
+        self, state: RunState, box: Container, context: Mapping[str, JSON], sealed: Mapping[str, str]
+    ) -> Mapping[str, JSON]:
+        workspace, allowed = state.started.workspace, self._allow_privileged
+        return container_in(box, context, workspace, sealed=sealed, allow_privileged=allowed)
 
     def _opening(self, state: RunState, step: Step, file: str, attempt: int, not_before: float | None) -> Task:
         """Give the task that opens the pipeline of a step."""
@@ -137,7 +153,7 @@ class Dispatch:
         if within.prefix not in self._root_env:
             context = self._within(state, within, None, [])
             env = within.plan.env.items()
-            self._root_env[within.prefix] = {name: _text(text, context, f"env.{name}") for name, text in env}
+            self._root_env[within.prefix] = {name: text_in(text, context, f"env.{name}") for name, text in env}
         return self._root_env[within.prefix]
 
     def _value(self, state: RunState, within: PlanState, value: JSON, where: str, step: Step | None = None) -> JSON:
@@ -208,6 +224,13 @@ def _holds_secret(within: PlanState, text: str) -> bool:
     return any(reference.path[0] == "secrets" for reference in _references(text, expression=False))
 
 
+def _secret_credentials(within: PlanState, box: Container | None) -> dict[str, str]:
+    if box is None or box.credentials is None:
+        return {}
+    given = {"username": box.credentials.username, "password": box.credentials.password}
+    return {name: text for name, text in given.items() if _holds_secret(within, text)}
+
+
 def _mentioned_values(context: Mapping[str, JSON], texts: Iterable[str]) -> dict[str, JSON]:
     """Give what texts mention of a context, and no more: it travels in a message."""
     found: dict[str, JSON] = {}
@@ -271,68 +294,3 @@ def _status_functions(state: RunState, step: Step) -> dict[str, Callable[[], boo
         "always": lambda: True,
         "cancelled": lambda: within.cancel is not None,
     }
-
-
-def guarded(where: str, use: Callable[[Any], Any]) -> Any:
-    """Use the templates' module. Raises EvaluationError, which names the place, for what is wrong with a template."""
-    from dagnats import template  # noqa: PLC0415 - measured: 60 ms that a pipeline without templates does not pay
-
-    try:
-        return use(template)
-    except template.TemplateError as error:
-        raise EvaluationError(f"{where}: {error}") from error
-
-
-def _text(text: str, context: Mapping[str, JSON], where: str) -> str:
-    if not has_template(text):
-        return text
-    rendered: str = guarded(where, lambda template: template.render_text(text, context))
-    return rendered
-
-
-def _argv(command: Sequence[str], context: Mapping[str, JSON]) -> list[str]:
-    """Give the words of a command; one that is exactly one expression stands for all items of a list."""
-    argv: list[str] = []
-    for part in command:
-        if not has_template(part):
-            argv.append(part)
-            continue
-        value: JSON = guarded("command", partial(_rendered, part, context))
-        argv += map(text_of, value) if isinstance(value, list) else [text_of(value)]
-    if not argv or not argv[0]:
-        raise EvaluationError("command: it has no program")
-    return argv
-
-
-def _rendered(text: str, context: Mapping[str, JSON], template: Any) -> JSON:
-    return template.render(text, context)
-
-
-def _script(script: str, context: Mapping[str, JSON], shell: str | tuple[str, ...]) -> tuple[str, dict[str, str]]:
-    rendered: tuple[str, dict[str, str]] = guarded(
-        "run", lambda template: template.render_script(script, context, shell)
-    )
-    return rendered
-
-
-def _directory(workspace: str, relative: str) -> str:
-    """Resolve `working_dir`: relative ones stay beneath the workspace, links included."""
-    if not relative:
-        return workspace
-    if Path(relative).is_absolute():
-        return relative
-    root = Path(workspace).resolve()
-    resolved = (root / relative).resolve()
-    if not resolved.is_relative_to(root):
-        raise EvaluationError(
-            f"working_dir: {relative!r} leaves the project {workspace}; write an absolute path if that is meant"
-        )
-    return str(resolved)
-
-
-def _refuse_nul(env: Mapping[str, str], argv: Iterable[str]) -> None:
-    for name, value in env.items():
-        if "\0" in value:
-            raise EvaluationError(f"env.{name}: holds a NUL byte, which no process can be given")
-    if any("\0" in part for part in argv):
-        raise EvaluationError("command: holds a NUL byte, which no process can be given")

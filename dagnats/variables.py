@@ -6,9 +6,9 @@ from pathlib import Path
 from dagnats.core.decide import EvaluationError
 from dagnats.core.pipeline import JSON
 from dagnats.core.text import has_template
-from dagnats.dispatch import guarded
 from dagnats.pipes import capture
 from dagnats.process import Guardian, SpawnError
+from dagnats.rendering import guarded
 
 SH_TIMEOUT_S = 60.0
 _SHOWN = 500

@@ -19,7 +19,7 @@ class Task(Struct, frozen=True, kw_only=True):
 
     Either `argv` is a command, or `script` goes to `shell`: a known shell's name, or an argv in which `{0}` stands for the script's file. `env` is
     what differs from the worker's own environment. What mentions secrets is not rendered yet, as only the worker has their values: the variables of
-    `secret_env`, and the script if it is a `secret_script`; `context` has the other values that they mention. `outputs` maps declared outputs to
+    `secret_env`, the script if it is a `secret_script`, and those of the container's credentials that are in `secret_credentials`; `context` has the other values that they mention. `outputs` maps declared outputs to
     {"type", "required"}. `not_before` is in unix seconds, or None. `pipeline` is the file whose secrets and variables it is given, or "" for that of the
     run. A task of the kind "pipeline" opens one: with `params`, and with the values of `vars`, for whose templates `context` has what they may mention.
     One of the kind "container" has the record of its `container`.
@@ -40,16 +40,22 @@ class Task(Struct, frozen=True, kw_only=True):
     not_before: float | None = None
     secret_env: Mapping[str, str] = field(default_factory=dict)
     secret_script: bool = False
+    secret_credentials: Mapping[str, str] = field(default_factory=dict)
     context: Mapping[str, Any] = field(default_factory=dict)
     pipeline: str = ""
     params: Mapping[str, Any] = field(default_factory=dict)
     vars: Mapping[str, Any] = field(default_factory=dict)
     container: Mapping[str, Any] | None = None
 
+    @property
+    def holds_secrets(self) -> bool:
+        """Whether something in it mentions secrets, and is to be rendered by who has these."""
+        return bool(self.secret_env or self.secret_script or self.secret_credentials)
+
 
 _FIELDS = (
     "run", "step", "attempt", "cwd", "kind", "argv", "shell", "script", "env", "timeout_s", "idle_timeout_s", "outputs", "not_before",
-    "secret_env", "secret_script", "context", "pipeline", "params", "vars", "container",
+    "secret_env", "secret_script", "secret_credentials", "context", "pipeline", "params", "vars", "container",
 )  # fmt: skip
 
 

@@ -89,7 +89,7 @@ class Vault:
 
     def unseal(self, task: Task) -> Unsealed:
         """Give the task with what mentions secrets rendered."""
-        if not task.secret_env and not task.secret_script:
+        if not task.holds_secrets:
             return Unsealed(task, self.masker)
         from dagnats import template  # noqa: PLC0415 - measured: 60 ms that a run without templates does not pay
 
@@ -104,12 +104,18 @@ class Vault:
                 where = f"env.{name}"
                 env[name], more = template.render_secret_text(text, context)
                 made |= more
+            container = task.container
+            for name, text in task.secret_credentials.items():
+                where = f"container.credentials.{name}"
+                value, more = template.render_secret_text(text, context)
+                made |= more
+                container = _with_credential(container, name, value)
         except template.TemplateError as error:
             return Unsealed(task, self.masker, Ended(Failure(Reason.TEMPLATE, f"{where}: {error}")))
         masker = self._masker_of(made)
         short = any(map(is_short, made - self._values))
         note = f"a value made of a secret has fewer than {VALUE_MIN} characters; it is not masked" if short else ""
-        return Unsealed(replace(task, env=env, script=script), masker, note=note)
+        return Unsealed(replace(task, env=env, script=script, container=container), masker, note=note)
 
     def _masker_of(self, made: Iterable[str]) -> Masker:
         """Give a masker that also knows what a step's templates have made of secrets; from now on all know it, as it may be passed on."""
@@ -120,6 +126,11 @@ class Vault:
             return Masker(known)  # thousands of steps that each make another one would make the masker slow for all
         self._known, self.masker = known, Masker(known)
         return self.masker
+
+
+def _with_credential(container: Mapping[str, JSON] | None, name: str, value: str) -> Mapping[str, JSON]:
+    held = container or {}
+    return {**held, "credentials": {**held.get("credentials", {}), name: value}}
 
 
 def _texts_of(value: JSON) -> Iterator[str]:

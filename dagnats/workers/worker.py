@@ -167,7 +167,7 @@ class Worker:
         if stop.ordered:
             return Ended(stopped=True)
         if unsealed is None:
-            if task.secret_env or task.secret_script:
+            if task.holds_secrets:
                 return Ended(Failure(Reason.ENGINE, "this worker has no secrets, and the step needs some"))
             return await self._actions[task.kind].run(task, sink, stop)
         return unsealed.failed or await self._actions[task.kind].run(unsealed.task, sink, stop)

@@ -60,11 +60,11 @@ def is_script(value):
 
 def meaning(state: RunState):
     """What a run would do for each step, as far as that is known when it begins."""
-    dispatch = Dispatch({}, {})
+    dispatch = Dispatch({}, {}, allow_privileged=True)
     for step in state.steps.values():
         shape = replace(
             step.step,
-            line=0, condition=None, name=None, run=None, command=None, env={}, working_dir=None,
+            line=0, condition=None, name=None, run=None, command=None, env={}, working_dir=None, container=None,
             shell=step.step.shell if step.step.run else "",
         )  # fmt: skip
         try:

@@ -41,6 +41,26 @@ def test_variables_and_script_are_rendered_with_what_the_task_carries():
     assert sealed.env == {"PLAIN": "p"}
 
 
+def test_credentials_of_a_container_are_rendered_and_what_looks_like_a_template_is_not():
+    sealed = task(
+        kind="container",
+        container={"image": "a:1", "credentials": {"username": "{{ params.n }}", "password": ""}},
+        secret_credentials={"password": "{{ params.n }}-{{ secrets.TOKEN | upper }}"},
+        context={"params": {"n": 3}},
+    )
+    unsealed = Vault({"TOKEN": TOKEN}).unseal(sealed)
+    assert unsealed.task.container == {
+        "image": "a:1",
+        "credentials": {"username": "{{ params.n }}", "password": f"3-{TOKEN.upper()}"},
+    }
+    assert sealed.container["credentials"]["password"] == ""
+    assert unsealed.masker.text(f"login {TOKEN.upper()}") == "login ***"
+    failed = Vault({"TOKEN": TOKEN}).unseal(
+        task(container={"image": "a:1"}, secret_credentials={"password": "{{ secrets.TOKEN | fromjson }}"})
+    )
+    assert failed.failed.failure.message.startswith("container.credentials.password: ")
+
+
 def test_what_a_template_makes_of_a_secret_is_masked_and_stays_so_for_other_steps():
     vault = Vault({"TOKEN": TOKEN, "JSON": '{"a": {"short": "abcd"}}'})
     assert vault.unseal(TASK).masker.text("THE-TOKEN-1 abcd") == "THE-TOKEN-1 abcd"
