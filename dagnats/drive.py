@@ -92,7 +92,8 @@ class _Drive:
         self._feed = Feed(self._reporters())
         for note in self._notes:
             self._feed.note(note)
-        dispatch = Dispatch(os.environ, {"FORCE_COLOR": "1", "CLICOLOR_FORCE": "1"} if self._style().color else {})
+        colors = {"FORCE_COLOR": "1", "CLICOLOR_FORCE": "1"} if self._style().color else {}
+        dispatch = Dispatch(os.environ, colors, allow_privileged=prepared.request.allow_privileged)
         self._engine = engine = Engine(link, dispatch, self._feed, started)
         for number in self._interrupts:
             self._cancel(number)

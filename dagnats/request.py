@@ -40,6 +40,7 @@ class Request(Struct, frozen=True):
     exit_code_from: str | None = None
     selection: Selection = field(default_factory=Selection)
     secrets_file: str | None = None
+    allow_privileged: bool = False
     ephemeral: bool = False
     quiet: bool = False
     verbose: bool = False

@@ -13,6 +13,7 @@ from dagnats.bus.server import Server
 from dagnats.core.state import RunState
 from dagnats.definition import load
 from dagnats.definition.params import check_value, resolve
+from dagnats.definition.privileged import refuse_privileged
 from dagnats.definition.problems import Problems, quoted
 from dagnats.definition.project import project_root
 from dagnats.definition.select import inside, select
@@ -69,6 +70,7 @@ def _run(request: Request) -> RunState:
     plan = select(load(request.file, request.text), request.selection)
     _check_exit_code_from(request, plan)
     _check_reports(request)
+    refuse_privileged(plan, allowed=request.allow_privileged)
     refuse_unset(plan, os.environ)
     params = _params(request, plan)
     workspace = project_root(request.file)

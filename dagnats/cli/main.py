@@ -100,6 +100,12 @@ def cli() -> None:
     envvar="DAGNATS_SECRETS_FILE",
     help="Read values of secrets from a YAML or JSON file that only its owner may read.",
 )
+@click.option(
+    "--allow-privileged",
+    is_flag=True,
+    envvar="DAGNATS_ALLOW_PRIVILEGED",
+    help="Let containers have what gives them this machine: privileges, devices, sockets of runtimes, `/`.",
+)
 @click.option("--ephemeral", is_flag=True, envvar="DAGNATS_EPHEMERAL", help="Keep nothing of the run in the project.")
 @click.option(
     "--help-params", is_flag=True, envvar="DAGNATS_HELP_PARAMS", help="Show the parameters of FILE and run nothing."

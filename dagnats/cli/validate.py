@@ -4,8 +4,10 @@ from collections.abc import Mapping, Sequence
 
 import click
 
+from dagnats.cli.options import said
 from dagnats.core.text import encode_json
 from dagnats.definition import InvalidPipelineError, Problem, format_text, load, summary, to_json
+from dagnats.definition.privileged import privileged
 from dagnats.errors import UsageError
 
 
@@ -15,9 +17,10 @@ def validate_files(files: Sequence[str], form: str, *, strict: bool) -> int:
     problems: dict[Problem, None] = {}  # a file that others include or run is looked at with each of them
     sources: dict[str, bytes] = {}
     total = 0
+    notes: dict[str, None] = {}
     for file in files:
         try:
-            load(*_source(file), strict=strict)
+            notes |= dict.fromkeys(privileged(load(*_source(file), strict=strict)))
         except InvalidPipelineError as error:
             fresh = dict.fromkeys(problem for problem in error.problems if problem not in problems)
             total += len(fresh) + error.total - len(error.problems)
@@ -28,6 +31,9 @@ def validate_files(files: Sequence[str], form: str, *, strict: bool) -> int:
             problems[Problem(file, 0, 0, 0, str(error), "")] = None
     wrong = len({problem.file for problem in problems})
     _print(list(problems), sources, total, form)
+    if form in ("text", "github"):
+        for note in notes:
+            click.echo(said(f"{note}; `dagnats run` needs --allow-privileged for that"), err=True)
     if form in ("text", "github") and wrong:
         click.echo(summary(total, wrong), err=True)
     elif form in ("text", "github"):

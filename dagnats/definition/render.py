@@ -8,13 +8,11 @@ from collections.abc import Mapping, Sequence
 
 from msgspec.structs import replace
 
-from dagnats.core.decide import EvaluationError
 from dagnats.core.pipeline import JSON, Pipeline, Step
-from dagnats.core.text import has_template, text_of
 from dagnats.definition.defaults import MAKING
-from dagnats.definition.known import Known, LaterError, verdict
+from dagnats.definition.known import Known, verdict
 from dagnats.definition.pipeline_steps import MEANINGLESS
-from dagnats.definition.scalars import MAX_INTEGER
+from dagnats.definition.settled import is_unreadable, settled, settled_container, settled_text, settled_words
 from dagnats.definition.tree import Node
 from dagnats.definition.values import as_text, leaves_project
 
@@ -41,7 +39,7 @@ def document(root: Node, plan: Pipeline, known: Known) -> dict[str, JSON]:
             case "finally":
                 result[key] = _steps(node, _seen_from(plan.file, plan.finally_steps), defaults, known)
             case "outputs":
-                result[key] = {name: _settled(value.plain(), known) for name, value in node.fields().items()}
+                result[key] = {name: settled(value.plain(), known) for name, value in node.fields().items()}
             case "defaults" | "include":
                 pass  # it is in the steps; what was included is in the tree
             case _:
@@ -63,13 +61,13 @@ def _param(node: Node, plan: Pipeline, name: str, value: JSON) -> JSON:
     long = {"type": plan.params[name].type, **long}
     long.pop("required", None)
     # text with the signs of a template may be given from outside, but not be a default
-    if value is None or _is_unreadable(value):
+    if value is None or is_unreadable(value):
         return long | ({"required": False} if value is None and "default" not in long else {})
     return long | {"default": value}
 
 
 def _variable(node: Node, name: str, known: Known) -> JSON:
-    if name in known.later or name not in known.vars or _is_unreadable(known.vars[name]):
+    if name in known.later or name not in known.vars or is_unreadable(known.vars[name]):
         return node.plain()
     return known.vars[name]
 
@@ -89,17 +87,15 @@ def _step(node: Node, step: Step, handlers: Sequence[Step], defaults: Node | Non
     general = {
         key: value for key, value in (defaults.fields() if defaults is not None else {}).items() if key not in MAKING
     }
-    fields = {**general, **node.fields()}
-    if step.pipeline is not None:
-        fields = {key: value for key, value in fields.items() if key not in MEANINGLESS}
-    if "command" in fields and "shell" not in node.fields():
-        fields.pop("shell", None)  # which has no meaning for it, and would be refused beside it
+    fields = _fields(node, general, step)
     result: dict[str, JSON] = {"id": step.id}
     placed = [key for key in FIRST if key in fields or (key == "needs" and step.handles is None)]
     for key in (*placed, *(key for key in fields if key not in FIRST)):
         match key:
             case "id":
                 pass
+            case "image" | "container":
+                result |= settled_container(step.container, known) if step.container is not None else {}
             case "needs":
                 result[key] = list(step.needs)
             case "env":
@@ -111,10 +107,20 @@ def _step(node: Node, step: Step, handlers: Sequence[Step], defaults: Node | Non
             case "pipeline" if step.pipeline is not None:
                 result[key] = step.pipeline
             case "params":
-                result[key] = {name: _settled(value, known) for name, value in step.params.items()}
+                result[key] = {name: settled(value, known) for name, value in step.params.items()}
             case _:
                 result[key] = _field(key, fields[key], step, known)
     return result
+
+
+def _fields(node: Node, general: Mapping[str, Node], step: Step) -> dict[str, Node]:
+    """What the defaults give a step and what it says itself, as far as that means something for it."""
+    fields = {**general, **node.fields()}
+    if step.pipeline is not None:
+        fields = {key: value for key, value in fields.items() if key not in MEANINGLESS}
+    if "run" not in fields and "shell" not in node.fields():
+        fields.pop("shell", None)  # which has no meaning then, and would be refused
+    return fields
 
 
 def _field(key: str, node: Node, step: Step, known: Known) -> JSON:
@@ -153,45 +159,8 @@ def _directory(node: Node, known: Known) -> str:
 
 
 def _text(node: Node, known: Known) -> str:
-    """Give what a text becomes, or the text where that is not known, or would be taken for something else when it is read again."""
-    text = as_text(node) or ""
-    if not has_template(text):
-        return text
-    try:
-        settled = known.text(text)
-    except (LaterError, EvaluationError):
-        return text  # what can not be evaluated fails in the run, where it would have failed before
-    return settled if settled and not _is_unreadable(settled) else text
+    return settled_text(as_text(node) or "", known)
 
 
 def _words(node: Node, known: Known) -> list[str]:
-    """Give what a word of a command becomes: the items of a list, if it is exactly one expression that gives one."""
-    text = as_text(node) or ""
-    settled = _settled(text, known) if has_template(text) else text
-    if not isinstance(settled, list):
-        return [_text(node, known)]
-    words = [text_of(item) for item in settled]
-    return [text] if any(map(_is_unreadable, words)) else words
-
-
-def _settled(value: JSON, known: Known) -> JSON:
-    try:
-        settled = known.settled(value)
-    except (LaterError, EvaluationError):
-        return value
-    return value if _is_unreadable(settled) else settled
-
-
-def _is_unreadable(value: JSON) -> bool:
-    """Whether a reader of the document would find a template in the value, or nothing that can be read."""
-    match value:
-        case int():
-            return abs(value) > MAX_INTEGER
-        case str():
-            return has_template(value) or "\0" in value
-        case list():
-            return any(map(_is_unreadable, value))
-        case Mapping():
-            return set(value) == {"sh"} or any(_is_unreadable(item) for pair in value.items() for item in pair)
-        case _:
-            return False
+    return settled_words(as_text(node) or "", known)

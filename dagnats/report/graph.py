@@ -117,6 +117,7 @@ def graph_data(plan: Pipeline) -> JSON:
                 "instances": instances(step),
                 "handles": step.handles,
                 "pipeline": step.pipeline,
+                "image": step.container.image if step.container is not None else None,
                 "line": step.line,
             }
             for step in steps
@@ -138,6 +139,8 @@ def _lines(step: Step) -> list[str]:
         lines.append(f"if {clean(step.condition)}")
     if step.pipeline is not None:
         lines.append(f"runs {clean(step.pipeline)}")
+    if step.container is not None:
+        lines.append(f"in {clean(step.container.image)}")
     return lines
 
 

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dagnats.core.fanout import cells, labels
 from dagnats.core.graph import graph_of, levels
 from dagnats.core.pipeline import JSON, Pipeline, Retry, Step
+from dagnats.core.privileges import refused
 from dagnats.core.text import encode_json
 from dagnats.definition.known import Known, Verdict, verdict
 from dagnats.report.style import Style
@@ -131,6 +132,8 @@ def _details(step: Step, found: Verdict) -> Iterator[str]:
     if step.idle_timeout_s is not None:
         yield f"idle_timeout {_span(step.idle_timeout_s)}"
     yield from traits(step)
+    if step.container is not None and refused(step.container) is not None:
+        yield "needs --allow-privileged"
     if found.skipped and found.holds is None:
         shown = " ".join(f"[{name}]" for name in found.skipped[:_MAX_NEEDS])
         yield f"skipped: {shown}" + _more(len(found.skipped) - _MAX_NEEDS)
@@ -140,6 +143,8 @@ def traits(step: Step) -> Iterator[str]:
     """Say what is special about a step, beside what it waits for and its bounds."""
     if step.pipeline is not None:
         yield f"runs {clean(step.pipeline)}"
+    if step.container is not None:
+        yield f"in {clean(step.container.image)}"
     if step.handles is not None:
         yield f"only when {step.handles} has failed"
     names = instances(step)
@@ -191,6 +196,8 @@ def _data(steps: Sequence[Step], verdicts: Verdicts) -> list[JSON]:
             "handles": step.handles,
             "pipeline": step.pipeline,
             "params": dict(step.params),
+            "image": step.container.image if step.container is not None else None,
+            "privileged": refused(step.container) if step.container is not None else None,
         }
         for step in steps
     ]

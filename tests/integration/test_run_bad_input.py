@@ -33,6 +33,13 @@ def test_a_file_that_is_not_there(tmp_path):
     refused(["pipeline.yaml"], tmp_path, "pipeline.yaml")
 
 
+def test_a_container_that_would_have_the_machine(tmp_path):
+    write_pipeline(
+        tmp_path, "name: x\nsteps:\n- container: {image: alpine:3, options: [--privileged], volumes: [/:/m]}\n"
+    )
+    refused(["pipeline.yaml"], tmp_path, "pipeline.yaml:3:", "`--privileged`", "`/` is the whole", "--allow-privileged")
+
+
 def test_no_file_at_all(tmp_path):
     refused([], tmp_path, "dagnats.yaml or pipeline.yaml")
 
