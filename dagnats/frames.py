@@ -2,10 +2,11 @@
 
     to the guardian                                            from it
     base(env)                                                  started(number, pid)
-    spawn(number, argv, cwd, changes, count of fds)            failed(number, errno, "cwd" | "program")
+    spawn(number, argv, cwd, changes, (count of fds, client))  failed(number, errno, "cwd" | "program")
     stop(number, ladder)                                       exited(number, pid, code | -signal | None, clean)
     finish(number)                                             finished(number, processes killed after the end)
     remains(folder, whether with all beneath it)
+    cleanup(argv, or nothing)
 
 File descriptors travel beside the bytes of their `spawn`. Texts are bytes, as the system takes them.
 """

@@ -9,7 +9,7 @@ after `finish` was asked for or FINISH_AFTER_S. What belongs to a process: its s
 carry its mark in their environment. An orphan that nobody can claim (own session, cleared environment) lives until the end
 of the guardian. Where there is no /proc (macOS), what belongs to a process is its process group.
 
-Only cheap modules are imported here, because nothing runs before the guardian does: no socket, signal, typing.
+Only cheap modules are imported here, as nothing runs before the guardian does: no socket, signal, typing.
 """
 
 from __future__ import annotations
@@ -25,7 +25,8 @@ from dagnats import proctree
 from dagnats.frames import Frames, frame
 from dagnats.lookup import resolve
 from dagnats.orphans import NOBODY, Orphans
-from dagnats.remains import remove_all, remove_files
+from dagnats.proctree import signalled
+from dagnats.remains import remove_all, remove_files, run_bounded
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -36,6 +37,7 @@ else:
 
 FINISH_AFTER_S = 10.0
 GIVE_UP_S = 5.0  # a process that may not be killed (another user's) or can not be (waiting for a dead disk)
+CLEANUP_S = 8.0
 SWEEP_S = 0.05
 NEWS_S = 0.05  # what has ended by then was never said to have started
 _RECEIVE_BYTES = 64 * 1024
@@ -49,11 +51,10 @@ _IGNORED_SIGNALS = tuple(number for number in _signal.valid_signals() if _signal
 class Job:
     """One started process and all that came of it, until nothing of it is left."""
 
-    __slots__ = ("deadline", "ended", "give_up_at", "ladder", "leftovers", "number", "pid", "shot")
+    __slots__ = ("deadline", "ended", "give_up_at", "is_client", "ladder", "leftovers", "number", "pid", "shot")
 
-    def __init__(self, number: int, pid: int) -> None:
-        self.number = number
-        self.pid = pid
+    def __init__(self, number: int, pid: int, is_client: bool) -> None:
+        self.number, self.pid, self.is_client = number, pid, is_client
         self.ended = False
         self.ladder: list[tuple[int, float]] | None = None  # what is left of a stop that is under way
         self.deadline: float | None = None
@@ -72,6 +73,7 @@ class Keeper:
         self._outer = b""
         self._base: dict[bytes, bytes] = {}
         self._remains: tuple[bytes, bool] | None = None  # a folder, and whether it goes with all that is in it
+        self._cleanup: list[bytes] = []  # a command that removes what daemons keep for the runner
         self._jobs: dict[int, Job] = {}
         self._mains: dict[int, Job] = {}
         self._fds: list[int] = []
@@ -104,21 +106,33 @@ class Keeper:
 
     def kill_everything(self) -> None:
         """Kill all that was ever started or adopted, and return when it is gone."""
+        if self._cleanup:
+            self._clean_up(time.monotonic() + CLEANUP_S)
         give_up_at = time.monotonic() + GIVE_UP_S
         poll = select.poll()
         poll.register(self._wake, select.POLLIN)
         while self._reap() and time.monotonic() < give_up_at:
             for job in self._jobs.values():
                 if not job.ended or not proctree.AVAILABLE:
-                    _kill(os.killpg, job.pid, _signal.SIGKILL)
+                    signalled(os.killpg, job.pid, _signal.SIGKILL)
             for pid in proctree.with_descendants(self._children.read()):
-                _kill(os.kill, pid, _signal.SIGKILL)
+                signalled(os.kill, pid, _signal.SIGKILL)
             self._flush()
             poll.poll(SWEEP_S * 1000)
         self._flush()
         if self._remains is not None:
             folder, whole = self._remains
             (remove_all if whole else remove_files)(folder)
+
+    def _clean_up(self, until: float) -> None:
+        """Have removed what daemons keep for the runner. Their clients are killed after that, as they could leave it half made; all others before."""
+        for job in [job for job in self._jobs.values() if not job.is_client]:
+            self._kill(job)
+        is_last = False
+        while not is_last and time.monotonic() < until:
+            is_last = not any(job.is_client and not job.ended for job in self._jobs.values())
+            run_bounded(self._cleanup, self._base, until)
+            self._reap()
 
     # What the runner asks for
 
@@ -140,6 +154,7 @@ class Keeper:
         handlers: dict[str, Callable[..., None]] = {
             "base": self._on_base,
             "remains": self._on_remains,
+            "cleanup": self._on_cleanup,
             "spawn": self._on_spawn,
             "stop": self._on_stop,
             "finish": self._on_finish,
@@ -156,13 +171,18 @@ class Keeper:
     def _on_remains(self, folder: bytes, whole: bool) -> None:
         self._remains = folder, whole
 
+    def _on_cleanup(self, argv: list[bytes]) -> None:
+        self._cleanup = argv
+
     def _on_spawn(
-        self, number: int, argv: list[bytes], cwd: bytes, changes: dict[bytes, bytes | None], count: int
+        self, number: int, argv: list[bytes], cwd: bytes, changes: dict[bytes, bytes | None], means: tuple[int, bool]
     ) -> None:
+        count, client = means
         fds, self._fds = self._fds[:count], self._fds[count:]
         merged = self._base | changes
         env = {name: value for name, value in merged.items() if value is not None}
-        env[proctree.MARK] = self._outer + self._mark + str(number).encode()
+        if not client:  # what that leaves behind is its daemon's
+            env[proctree.MARK] = self._outer + self._mark + str(number).encode()
         part = "cwd"
         try:
             os.chdir(cwd)
@@ -179,7 +199,7 @@ class Keeper:
         except (OSError, ValueError) as error:
             self._send("failed", number, getattr(error, "errno", errno.EINVAL), part)
         else:
-            self._jobs[number] = self._mains[pid] = Job(number, pid)
+            self._jobs[number] = self._mains[pid] = Job(number, pid, client)
             self._news[number] = pid, time.monotonic() + NEWS_S
         finally:
             os.chdir("/")
@@ -245,7 +265,7 @@ class Keeper:
     def _family(self, job: Job) -> set[int]:
         """All that lives of a job. Exact when the main process has ended: what is left has a child of ours at its top."""
         if not proctree.AVAILABLE:
-            return {job.pid} if not job.ended or _kill(os.killpg, job.pid, 0) else set()
+            return {job.pid} if not job.ended or signalled(os.killpg, job.pid, 0) else set()
         roots = [] if job.ended else [job.pid]
         for pid in self._children.read():
             main = self._mains.get(pid)
@@ -256,7 +276,7 @@ class Keeper:
                 roots.append(pid)
             elif owner != NOBODY and owner not in self._jobs:  # it could not be read while its job was there
                 for late in proctree.with_descendants([pid]):
-                    _kill(os.kill, late, _signal.SIGKILL)
+                    signalled(os.kill, late, _signal.SIGKILL)
         return proctree.with_descendants(roots)
 
     def _is_gone(self, job: Job) -> bool:
@@ -304,11 +324,11 @@ class Keeper:
         """Signal each process of a family once: twice would be a second interrupt, which many programs take as "now"."""
         grouped = not job.ended or not proctree.AVAILABLE
         if grouped:
-            _kill(os.killpg, job.pid, number)
+            signalled(os.killpg, job.pid, number)
         for pid in family - {job.pid}:
             try:
                 if not grouped or os.getpgid(pid) != job.pid:
-                    _kill(os.kill, pid, number)
+                    signalled(os.kill, pid, number)
             except ProcessLookupError:
                 continue
 
@@ -356,17 +376,6 @@ class Keeper:
                 return
             except OSError:  # the runner is gone; the socket's end tells so
                 self._outbox.clear()
-
-
-def _kill(how: Callable[[int, int], None], target: int, number: int) -> bool:
-    """Signal, if it is there. A process that may not be signalled is there too."""
-    try:
-        how(target, number)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
 
 
 def main(fd: int, mark: str) -> None:

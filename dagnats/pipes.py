@@ -152,15 +152,16 @@ async def capture(
     env: Mapping[str, str] | None = None,
     timeout_s: float | None = None,
     limit_bytes: int = PIPE_BYTES,
+    client: bool = False,
 ) -> Captured:
-    """Run a command to its end, and keep the first `limit_bytes` of each output. Nothing is left of it afterwards."""
+    """Run a command to its end, and keep the first `limit_bytes` of each output. Nothing is left of it afterwards, but what a `client` had made by others."""
     buffers = _Buffer(limit_bytes), _Buffer(limit_bytes)
     pipes = [os.pipe() for _ in buffers]
     streams = [Stream(pipe[0], buffer.add) for pipe, buffer in zip(pipes, buffers, strict=True)]
     process = None
     timed_out = False
     try:
-        process = guardian.spawn(argv, cwd=cwd, env=env, stdout=pipes[0][1], stderr=pipes[1][1])
+        process = guardian.spawn(argv, cwd=cwd, env=env, stdout=pipes[0][1], stderr=pipes[1][1], client=client)
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(timeout_s) as limit:
                 await process.wait()

@@ -250,17 +250,19 @@ class Guardian:
         unset: Iterable[str] = (),
         stdout: int,
         stderr: int,
+        client: bool = False,
     ) -> Process:
         """Start a process; what goes wrong with that is raised here or by whatever is awaited of it, as `SpawnError`.
 
-        `stdout` and `stderr` (which may be the same) are closed here in any case: they are the process's from now on.
+        `stdout` and `stderr` (which may be the same) are closed here in any case: they are the process's from now on. A `client` has a daemon do its
+        work: what goes on in sessions of others when it has ended is not taken for a part of it, and `clean_up_at_end` comes before its kill.
         """
         fds = [stdout] if stdout == stderr else [stdout, stderr]
         number = next(self._numbers)
         try:
             folder = encode_string(os.fspath(cwd), "working directory")
             changes = dict.fromkeys(map(os.fsencode, unset)) | encode_env(env or {})
-            self.send("spawn", number, encode_argv(argv), folder, changes, len(fds), fds=fds)
+            self.send("spawn", number, encode_argv(argv), folder, changes, (len(fds), client), fds=fds)
         finally:
             for fd in fds:
                 os.close(fd)
@@ -271,6 +273,10 @@ class Guardian:
     def remove_at_end(self, folder: str | os.PathLike[str], *, whole: bool = False) -> None:
         """Have the files in a folder, and the folder, removed when all has ended, also when this process can not; `whole` with all beneath it."""
         self.send("remains", os.fsencode(folder), whole)
+
+    def clean_up_at_end(self, argv: Sequence[str]) -> None:
+        """Have a command run when this process is gone, whatever happened to it, which removes what daemons keep for it; without words, none any more."""
+        self.send("cleanup", encode_argv(argv) if argv else [])
 
     def attach(self, loop: asyncio.AbstractEventLoop) -> None:
         """Have the loop deliver what the guardian reports, from the first process on."""

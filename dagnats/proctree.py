@@ -10,7 +10,7 @@ import os
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable
+    from collections.abc import Callable, Collection, Iterable
 
 MARK = b"DAGNATS_STEP_TOKEN"
 AVAILABLE = os.path.exists("/proc/self/stat")  # noqa: PTH110  # pathlib would double the guardian's start-up
@@ -129,3 +129,14 @@ def _read(path: str) -> bytes | None:
         return None
     finally:
         os.close(fd)
+
+
+def signalled(how: Callable[[int, int], None], target: int, number: int) -> bool:
+    """Signal, if it is there. A process that may not be signalled is there too."""
+    try:
+        how(target, number)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True

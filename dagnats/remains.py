@@ -1,4 +1,4 @@
-"""What files a run leaves behind, and their removal by the guardian, which outlives the runner.
+"""What a run leaves behind, and its removal by the guardian, which outlives the runner.
 
 Cheap to import, as the guardian waits for it: no shutil, no pathlib.
 """
@@ -6,20 +6,26 @@ Cheap to import, as the guardian waits for it: no shutil, no pathlib.
 from __future__ import annotations
 
 import os
+import time
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+BOX = b".box"
+_LOOK_S = 0.01
+
 
 def remove_files(folder: bytes) -> None:
     """Remove the files of attempts: scripts, and what steps wrote for the engine, which may be what nobody else may see.
 
-    A directory among them was made by a step, and stays.
+    A directory among them was made by a step, and stays; but one that ends in BOX is an attempt's.
     """
     try:
         for path in [folder + b"/" + name for name in os.listdir(folder)]:  # noqa: PTH208
-            if not os.path.isdir(path):  # noqa: PTH112
+            if path.endswith(BOX):
+                remove_all(path)
+            elif not os.path.isdir(path):  # noqa: PTH112
                 os.unlink(path)  # noqa: PTH108
         os.rmdir(folder)  # noqa: PTH106
     except OSError:  # nothing is left of it, or something that is not ours
@@ -47,3 +53,17 @@ def _attempt(remove: Callable[[bytes], None], path: bytes) -> None:
         remove(path)
     except OSError:
         pass
+
+
+def run_bounded(argv: list[bytes], env: dict[bytes, bytes], until: float) -> None:
+    """Run a command of ours to its end, or kill it when its time is over; nobody is left to be told of what it says."""
+    try:
+        pid = os.posix_spawn(argv[0], argv, env, setsid=True, setsigmask=())
+    except OSError:
+        return
+    while os.waitpid(pid, os.WNOHANG)[0] == 0:
+        if time.monotonic() >= until:
+            os.killpg(pid, 9)
+            os.waitpid(pid, 0)
+            return
+        time.sleep(_LOOK_S)
