@@ -8,12 +8,12 @@ import shutil
 import signal
 import time
 from collections.abc import Coroutine, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from dagnats.bus.link import Link
 from dagnats.bus.topology import set_up
 from dagnats.core.events import CancelledBy, RunStarted
-from dagnats.core.pipeline import JSON
+from dagnats.core.pipeline import JSON, in_order
 from dagnats.core.state import RunState
 from dagnats.core.text import workflow_command
 from dagnats.dispatch import Dispatch, pipeline_context
@@ -28,6 +28,9 @@ from dagnats.request import Prepared
 from dagnats.variables import Resolver, VariableError
 from dagnats.workers.kinds import actions
 from dagnats.workers.worker import Worker
+
+if TYPE_CHECKING:
+    from dagnats.workers.runtime import Runtime
 
 SERVER_SILENT_S = 15.0  # a server that answers nothing for so long is killed and started again
 FORCED_SILENT_S = 2.0  # the same, once somebody wants an end at once
@@ -88,6 +91,7 @@ class _Drive:
         await link.connect(await prepared.server.ready())
         self._watch(self._keep_server())
         await set_up(link)
+        runtime = await self._runtime()
         started = await self._started()
         self._feed = Feed(self._reporters())
         for note in self._notes:
@@ -97,7 +101,7 @@ class _Drive:
         self._engine = engine = Engine(link, dispatch, self._feed, started)
         for number in self._interrupts:
             self._cancel(number)
-        kinds = actions(prepared.guardian, prepared.directory.scratch, prepared.dotenv)
+        kinds = actions(prepared.guardian, prepared.directory.scratch, prepared.dotenv, runtime)
         self._worker = worker = Worker(
             link, kinds, 2 * prepared.max_parallel, self._feed, on_crash=engine.crash, vault=prepared.vault
         )
@@ -137,6 +141,19 @@ class _Drive:
             except EngineError as error:
                 print(workflow_command("warning", f"$GITHUB_STEP_SUMMARY: {error}", title="dagnats"), flush=True)  # noqa: T201 - the run is over, and well
         return problem
+
+    async def _runtime(self) -> "Runtime | None":
+        """Find what makes containers, if any step has one: where there is none, nothing is started."""
+        plan = self._prepared.plan
+        pipelines = (plan, *in_order(plan, plan.pipelines).values())
+        if all(step.container is None for one in pipelines for step in (*one.steps, *one.finally_steps)):
+            return None
+        from dagnats.workers.finding import find  # noqa: PLC0415 - only for those that have containers
+
+        try:
+            return await find(self._prepared.guardian, os.environ)
+        except UsageError as error:
+            raise UsageError(f"{plan.file}: {error}; nothing was started") from None
 
     async def _started(self) -> RunStarted:
         """Settle every value from outside: this is the last moment at which a run can be refused."""

@@ -13,14 +13,16 @@ from dagnats.process import Exit, Guardian, Process
 BOUND_S = 30.0
 
 
-def guarded(work: Callable[[Guardian], Awaitable[None]], *, base_env: dict[str, str] | None = None) -> None:
+def guarded(
+    work: Callable[[Guardian], Awaitable[None]], *, base_env: dict[str, str] | None = None, within_s: float = BOUND_S
+) -> None:
     """Run a test's coroutine with a guardian that is closed after it."""
 
     async def main() -> None:
         guardian = Guardian.start(base_env)
         guardian.attach(asyncio.get_running_loop())
         try:
-            await asyncio.wait_for(work(guardian), BOUND_S)
+            await asyncio.wait_for(work(guardian), within_s)
         finally:
             await guardian.close()
 

@@ -92,9 +92,9 @@ def mounts(task: Task, container: Container, workspace: str) -> tuple[Mount, ...
 
 
 def _mount(volume: Volume, workspace: str) -> Mount:
-    if "/" not in volume.source and volume.source != ".":
+    if "/" not in volume.source and not volume.source.startswith((".", "~")):
         return Mount(volume.source, volume.target, volume.read_only, is_volume=True)
-    source = os.path.normpath(os.path.join(workspace, volume.source))  # noqa: PTH118
+    source = os.path.normpath(os.path.join(workspace, os.path.expanduser(volume.source)))  # noqa: PTH111, PTH118
     if not os.path.exists(source):  # noqa: PTH110
         raise RefusedError(f"volumes: {volume.source} does not exist")  # docker would make it, and it would be root's
     return Mount(source, volume.target, volume.read_only)

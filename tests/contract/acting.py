@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from running_containers import NAMES, engine
 from running_processes import guarded
 
 from dagnats.bus.tasks import Task
@@ -23,8 +24,15 @@ def shell_task(directory: Path, script: str, **fields: Any) -> Task:
     return Task(kind="shell", cwd=str(directory), shell="sh", script=script, **fields)
 
 
-MAKERS: Mapping[str, Callable[..., Task]] = {"shell": shell_task}
+def container_task(directory: Path, script: str, **fields: Any) -> Task:
+    env = {"DAGNATS_WORKSPACE": str(directory), **fields.pop("env")}
+    return Task(kind="container", cwd=str(directory), shell="sh", script=script, env=env, **fields)
 
+
+MAKERS: Mapping[str, Callable[..., Task]] = {"shell": shell_task, **dict.fromkeys(NAMES, container_task)}
+
+
+CONTAINERS_BOUND_S = 120.0  # a container costs some 0.3 s of both processors
 
 SECRET = "hunter2-hunter2"
 
@@ -128,9 +136,25 @@ def on_stage(kind: str, directory: Path, work: Callable[[Stage], Awaitable[None]
     scratch.mkdir(mode=0o700)
     (directory / "work").mkdir()
 
-    async def act(guardian: Guardian) -> None:
-        word = f"LEFT_{os.urandom(8).hex()}"
-        await work(Stage(actions(guardian, scratch)[kind], MAKERS[kind], directory / "work", word))
-        assert list(scratch.iterdir()) == [], "files of an attempt are left"
+    word = f"LEFT_{os.urandom(8).hex()}"
+    if kind not in NAMES:
 
-    guarded(act)
+        async def act(guardian: Guardian) -> None:
+            await work(Stage(actions(guardian, scratch)[kind], MAKERS[kind], directory / "work", word))
+
+        guarded(act)
+    else:
+        used = engine(kind)
+        run = f"calm-otter-{os.urandom(4).hex()}"
+
+        def make(folder: Path, script: str, **fields: Any) -> Task:
+            container = {"image": used.image, "network": "none", "pull": "never"}
+            return container_task(folder, script, **{**fields, "run": run}, container=container)
+
+        async def act_within(guardian: Guardian) -> None:
+            action = actions(guardian, scratch, {}, await used.runtime(guardian))["container"]
+            await work(Stage(action, make, directory / "work", word))
+
+        guarded(act_within, base_env=dict(used.env), within_s=CONTAINERS_BOUND_S)
+        assert used.left(run) == {"containers": [], "processes": []}
+    assert list(scratch.iterdir()) == [], "files of an attempt are left"

@@ -1,0 +1,78 @@
+"""The container runtimes that tests run on: those that `DAGNATS_TEST_PODMAN_ENV` and `DAGNATS_TEST_DOCKER_ENV` name, or those on PATH.
+
+Each names a file of `export NAME=VALUE …` lines, in which `CI_IMAGE` is a local image that has a `sh` and no bash. Without such a file, `CI_IMAGE` of
+the environment is used, with the runtime as it is.
+"""
+
+import os
+import shlex
+import shutil
+import subprocess
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from dagnats import proctree
+from dagnats.process import Guardian
+from dagnats.workers.finding import VARIABLE, find
+from dagnats.workers.runtime import Runtime
+
+NAMES = ("docker", "podman")
+BOUND_S = 30.0
+
+
+@dataclass(frozen=True)
+class Engine:
+    """A runtime, and an image of its own."""
+
+    name: str
+    env: Mapping[str, str]
+
+    @property
+    def image(self) -> str:
+        return self.env["CI_IMAGE"]
+
+    async def runtime(self, guardian: Guardian) -> Runtime:
+        """Find it, as a run does."""
+        return await find(guardian, {**self.env, VARIABLE: self.name})
+
+    def ask(self, *words: str) -> str:
+        """Run its command."""
+        done = subprocess.run(
+            [self.name, *words], env=self.env, capture_output=True, text=True, timeout=BOUND_S, check=False
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout.strip()
+
+    def left(self, run: str) -> dict[str, object]:
+        """Give what is there of a run: containers, and processes of the machine that are theirs."""
+        flags = ("--external",) if self.name == "podman" else ()
+        ids = self.ask("ps", "--all", "--quiet", "--no-trunc", *flags, "--filter", f"label=dagnats.run={run}").split()
+        return {"containers": ids, "processes": processes_with(f"dagnats-{run}-")}
+
+
+def processes_with(word: str) -> list[str]:
+    """Give the command lines of living processes that have a word in them: conmon has the name of its container."""
+    found = []
+    for pid in proctree.processes():
+        try:
+            told = Path(f"/proc/{pid}/cmdline").read_bytes()
+        except OSError:
+            continue
+        if word.encode() in told and pid != os.getpid():
+            found.append(told.replace(b"\0", b" ").decode(errors="replace"))
+    return found
+
+
+def engine(name: str) -> Engine:
+    """Give a runtime, or skip the test where there is none."""
+    kept = {key: value for key, value in os.environ.items() if not key.startswith(("DOCKER_", "CONTAINER"))}
+    file = os.environ.get(f"DAGNATS_TEST_{name.upper()}_ENV")
+    if file is not None:
+        words = [word for line in Path(file).read_text().splitlines() for word in shlex.split(line)]
+        return Engine(name, kept | dict(word.split("=", 1) for word in words if "=" in word))
+    if shutil.which(name) is None or "CI_IMAGE" not in os.environ:
+        pytest.skip(f"needs {name}: DAGNATS_TEST_{name.upper()}_ENV, or {name} on PATH and an image in CI_IMAGE")
+    return Engine(name, dict(os.environ))
