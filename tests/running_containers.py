@@ -47,10 +47,11 @@ class Engine:
         return done.stdout.strip()
 
     def left(self, run: str) -> dict[str, object]:
-        """Give what is there of a run: containers, and processes of the machine that are theirs."""
+        """Give what is there of a run: containers, also those that only the storage of podman knows, and processes of the machine that are theirs."""
         flags = ("--external",) if self.name == "podman" else ()
-        ids = self.ask("ps", "--all", "--quiet", "--no-trunc", *flags, "--filter", f"label=dagnats.run={run}").split()
-        return {"containers": ids, "processes": processes_with(f"dagnats-{run}-")}
+        lines = self.ask("ps", "--all", *flags, "--format", "{{.ID}} {{.Names}} {{.Status}}").splitlines()
+        word = f"dagnats-{run}-"  # a filter does not hold for the storage
+        return {"containers": [line for line in lines if word in line], "processes": processes_with(word)}
 
 
 def processes_with(word: str) -> list[str]:

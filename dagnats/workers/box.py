@@ -29,9 +29,11 @@ OUTPUT = f"{INSIDE}/out/outputs"
 SUMMARY = f"{INSIDE}/out/summary"
 _TOLD = "told"  # a file of `out` in which the beginning says how it went, one word a line
 BEGAN, NO_BASH, NO_DIRECTORY, NO_PROGRAM = "began", "no-bash", "no-directory", "no-program"
+_PODMAN_INIT = "/run/podman-init"
 _HOMELESS = "/tmp"  # noqa: S108 - of the container: its own, and gone with it
 
-# $1 is the working directory; what follows is a command, or `--script FILE`, for which there may be a bash.
+# $1 is the working directory; what follows is a command, or `--script FILE`, for which there may be a bash. The init of podman passes signals to the one
+# process that it has started; a second one, started so, passes them to all that a script has in the foreground, as the terminal of a shell does.
 _BEGINNING = f"""\
 tell() {{ echo "$1" >> {INSIDE}/out/{_TOLD}; }}
 tell {BEGAN}
@@ -39,13 +41,15 @@ tell {BEGAN}
 . {INSIDE}/in/env
 cd "$1" 2> /dev/null || {{ tell {NO_DIRECTORY}; exit 126; }}
 shift
+group=
+if [ -x {_PODMAN_INIT} ]; then group="{_PODMAN_INIT} -g --"; fi
 if [ "$1" = --script ]; then
-    if command -v bash > /dev/null 2>&1; then exec bash -eu -o pipefail "$2"; fi
+    if command -v bash > /dev/null 2>&1; then exec $group bash -eu -o pipefail "$2"; fi
     tell {NO_BASH}
-    exec sh -eu "$2"
+    exec $group sh -eu "$2"
 fi
 command -v "$1" > /dev/null 2>&1 || {{ tell {NO_PROGRAM}; exit 127; }}
-exec "$@"
+exec $group "$@"
 """
 
 

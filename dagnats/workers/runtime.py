@@ -81,6 +81,7 @@ def create(runtime: Runtime, made: Made) -> list[str]:
         "--security-opt=label=disable"
     ]  # files of the caller keep their labels, which else would keep the container out
     argv += ["--init"] if runtime.has_init else []
+    argv += ["--env", "TINI_KILL_PROCESS_GROUP=1"] if runtime.has_init and runtime.kind == "docker" else []
     argv += ["--http-proxy=false"] if runtime.kind == "podman" else []
     argv += _pairs("--label", made.labels)
     for mount in made.mounts:

@@ -156,5 +156,6 @@ def on_stage(kind: str, directory: Path, work: Callable[[Stage], Awaitable[None]
             await work(Stage(action, make, directory / "work", word))
 
         guarded(act_within, base_env=dict(used.env), within_s=CONTAINERS_BOUND_S)
-        assert used.left(run) == {"containers": [], "processes": []}
+        left = used.left(run)
+        assert left == {"containers": [], "processes": []}, left
     assert list(scratch.iterdir()) == [], "files of an attempt are left"
