@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 
-from bench.cases import large, mask, output, shown, sleeps, start, steps
+from bench.cases import container, large, mask, output, shown, sleeps, start, steps
 from bench.rounds import Case
 from bench.setting import Setting
 
@@ -19,4 +19,5 @@ CASES: Mapping[str, Callable[[Setting], Case]] = {
     "mask": mask.mask,
     "live": shown.live,
     "report": shown.report,
+    "container": container.container,
 }
