@@ -65,7 +65,7 @@ async def _asked(guardian: Guardian, program: str, environ: Mapping[str, str]) -
 
 def _of_docker(text: str, environ: Mapping[str, str]) -> str:
     where = re.search(r"(unix|tcp|ssh|npipe)://[^\s:]+(:\d+)?", text)
-    at = where[0] if where is not None else environ.get("DOCKER_HOST", "its socket")
+    at = where[0].rstrip(".") if where is not None else environ.get("DOCKER_HOST", "its socket")
     if "permission denied" in text:
         return (
             f"you may not use the socket of its daemon, {at}: have yourself added to the group that it belongs to "

@@ -71,7 +71,7 @@ def why_a_shell(task: Task, sorted_: Variables, workspace: str) -> str:
 def words(task: Task, script: str, *, by_shell: bool) -> tuple[str, ...]:
     """Give the command; none for that of the image. The shell that begins a script looks for bash by itself. Raises SpawnError."""
     if task.script is None:
-        if task.argv is not None:
+        if task.argv:
             encode_argv(task.argv)
         return tuple(task.argv or ())
     if task.shell == "bash" and by_shell:

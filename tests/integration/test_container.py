@@ -445,6 +445,7 @@ def test_the_entrypoint_and_the_command_of_an_image(used, tmp_path):
             for arguments, fields in (
                 ((None, ["given"]), {}),
                 ((None, None), {}),
+                ((None, []), {}),
                 ((None, ["given"]), {"env": {"PATH": "/bin"}}),
                 ((None, None), {"env": {"PATH": "/bin"}}),
                 ((None, ["echo", "given"]), {"container": {**container, "entrypoint": []}}),
@@ -458,7 +459,7 @@ def test_the_entrypoint_and_the_command_of_an_image(used, tmp_path):
                 assert await place.ended(*arguments, **{"container": container, **fields}) == Ended()
                 said.append(place.out)
             assert said == [
-                "entry given\n", "entry own words\n", "entry given\n", "entry own words\n", "given\n", "given",
+                "entry given\n", "entry own words\n", "entry own words\n", "entry given\n", "entry own words\n", "given\n", "given",
                 "script\n", "mine\nscript\n",
             ]  # fmt: skip
 
