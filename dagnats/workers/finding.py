@@ -52,10 +52,14 @@ async def _asked(guardian: Guardian, program: str, environ: Mapping[str, str]) -
     """Ask a program which of the two it is, as each may be installed by the name of the other, and whether it can work."""
     version = await _answer(guardian, [program, "--version"])
     if b"podman" in version.stdout.lower():
-        answer = await _answer(guardian, [program, "info", "--format", "{{.Host.Security.Rootless}}"])
+        shown = "{{.Host.Security.Rootless}} {{len .Host.IDMappings.UIDMap}}"
+        answer = await _answer(guardian, [program, "info", "--format", shown])
         if not answer.exit.ok:
             raise _Unusable(f"it does not work: {said(answer.stderr)}")
-        return Runtime(program, "podman", maps_caller=answer.stdout.strip() == b"true")
+        rootless, _, mapped = answer.stdout.decode("utf-8", "replace").strip().partition(" ")
+        is_rootless = rootless == "true"
+        # A user without ids of its own for containers has one mapping: root within is the user, and nobody else can be.
+        return Runtime(program, "podman", maps_caller=is_rootless, keeps_id=is_rootless and mapped != "1")
     answer = await _answer(guardian, [program, "info", "--format", "{{.ServerVersion}} {{.SecurityOptions}}"])
     shown = answer.stdout.decode("utf-8", "replace")
     if not answer.exit.ok or not shown.split(" ")[0].strip():

@@ -104,16 +104,14 @@ def user(container: Container, runtime: Runtime, uid: int, gid: int) -> tuple[st
     """Give whom a container runs as, and whether it keeps the caller's ids, so that files in the workspace are the caller's. None for the image's own."""
     if container.user is not None:
         return container.user, False
-    if uid == 0:
-        return None, False
-    if runtime.kind == "podman":
-        return None, True
-    return (None if runtime.maps_caller else f"{uid}:{gid}"), False
+    if uid == 0 or runtime.maps_caller:
+        return None, uid != 0 and runtime.keeps_id
+    return f"{uid}:{gid}", False
 
 
 def may_be_another(container: Container, runtime: Runtime, uid: int) -> bool:
     """Whether the container may run as somebody else than the caller."""
-    return container.user is not None or uid == 0 or (runtime.kind == "docker" and runtime.maps_caller)
+    return container.user is not None or uid == 0 or (runtime.maps_caller and not runtime.keeps_id)
 
 
 def fixed_env(who: str | None, keeps_id: bool, given: Variables) -> dict[str, str]:

@@ -34,11 +34,14 @@ _NO_LIMITS = re.compile(r"(?i)limit.*(ignored|discarded|not supported)")
 
 
 class Runtime(Struct, frozen=True):
-    """A container runtime that answers. `maps_caller` says that root within is the caller without; `has_init` that it has a small init."""
+    """A container runtime that answers. `maps_caller` says that root within is the caller without; `keeps_id` that the caller can be the same within;
+    `has_init` that it has a small init.
+    """
 
     program: str
     kind: Kind
     maps_caller: bool = False
+    keeps_id: bool = False
     has_init: bool = True
 
 

@@ -60,7 +60,12 @@ def test_the_first_that_answers_is_used(tmp_path):
 
 def test_podman_by_the_name_of_docker_is_podman(tmp_path):
     program(tmp_path, "docker", PODMAN)
-    assert found({"PATH": str(tmp_path), "ANSWER": "true"}).kind == "podman"
+    runtime = found({"PATH": str(tmp_path), "ANSWER": "true 3"})
+    assert (runtime.kind, runtime.maps_caller, runtime.keeps_id) == ("podman", True, True)
+    runtime = found({"PATH": str(tmp_path), "ANSWER": "true 1"})
+    assert (runtime.maps_caller, runtime.keeps_id) == (True, False)
+    runtime = found({"PATH": str(tmp_path), "ANSWER": "false 0"})
+    assert (runtime.maps_caller, runtime.keeps_id) == (False, False)
 
 
 def test_where_there_is_none_it_is_said_what_was_looked_for(tmp_path):

@@ -104,8 +104,9 @@ def test_variables_that_no_shell_can_set(name):
         (DOCKER, 0, None, (None, False)),
         (DOCKER, 1000, "node", ("node", False)),
         (Runtime("d", "docker", maps_caller=True), 1000, None, (None, False)),
-        (Runtime("p", "podman", maps_caller=True), 1000, None, (None, True)),
-        (Runtime("p", "podman", maps_caller=True), 1000, "0", ("0", False)),
+        (Runtime("p", "podman", maps_caller=True, keeps_id=True), 1000, None, (None, True)),
+        (Runtime("p", "podman", maps_caller=True, keeps_id=True), 1000, "0", ("0", False)),
+        (Runtime("p", "podman", maps_caller=True), 1000, None, (None, False)),
         (PODMAN, 0, None, (None, False)),
     ],
 )
