@@ -34,8 +34,9 @@ _NO_LIMITS = re.compile(r"(?i)limit.*(ignored|discarded|not supported)")
 
 
 class Runtime(Struct, frozen=True):
-    """A container runtime that answers. `maps_caller` says that root within is the caller without; `keeps_id` that the caller can be the same within;
-    `has_init` that it has a small init.
+    """A container runtime that answers.
+
+    `maps_caller` says that root within is the caller without, `keeps_id` that the caller can be the same within, `has_init` that there is a small init.
     """
 
     program: str
