@@ -24,7 +24,7 @@ _SAID_MAX = 600
 _HEADS = ("Error: ", "docker: ", "Error response from daemon: ")
 # What the runtime wraps around the one thing that went wrong.
 _WRAPPINGS = re.compile(
-    r"^.*unable to start container process: |: unknown\.?$|: OCI runtime [a-z ]+ (not found|denied)( error)?$"
+    r"^.*unable to start container process: |^unable to start container [0-9a-f]+: |: unknown\.?$|: OCI runtime [a-z ]+ (not found|denied)( error)?$"
 )
 _BY_INIT = re.compile(
     rb"\[FATAL tini[^\]]*\] exec [^\n]* failed: ([^\n]+)|ERROR \(catatonit:[0-9]+\): failed to exec pid1: ([^\n]+)"

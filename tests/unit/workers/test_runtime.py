@@ -53,6 +53,7 @@ def test_a_mount_is_a_record_of_csv(path):
             f"Error: unable to start container 1f: runc: runc create failed: {NOT_FOUND}: OCI runtime attempted to invoke a command that was not found\n",
             'exec: "x": executable file not found in $PATH',
         ),
+        (f"Error: unable to start container {'1f' * 32}: could not find slirp4netns\n", "could not find slirp4netns"),
         ("", "it said nothing"),
     ],
 )  # fmt: skip
