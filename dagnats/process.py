@@ -208,6 +208,8 @@ class Guardian:
         self._is_open = True
         self._is_closing = False
         self._gone: _Once[None] = _Once(self)
+        self._base: dict[bytes, bytes] = {}
+        self._cleanup: list[bytes] = []
 
     @classmethod
     def start(cls, base_env: Mapping[str, str] | None = None) -> Self:
@@ -231,7 +233,8 @@ class Guardian:
         theirs.close()
         guardian = cls(ours, pid, mark)
         env = os.environ if base_env is None else base_env
-        guardian.send("base", {os.fsencode(name): os.fsencode(value) for name, value in env.items() if name})
+        guardian._base = {os.fsencode(name): os.fsencode(value) for name, value in env.items() if name}
+        guardian.send("base", guardian._base)
         return guardian
 
     @property
@@ -276,7 +279,8 @@ class Guardian:
 
     def clean_up_at_end(self, argv: Sequence[str]) -> None:
         """Have a command run when this process is gone, whatever happened to it, which removes what daemons keep for it; without words, none any more."""
-        self.send("cleanup", encode_argv(argv) if argv else [])
+        self._cleanup = encode_argv(argv) if argv else []
+        self.send("cleanup", self._cleanup)
 
     def attach(self, loop: asyncio.AbstractEventLoop) -> None:
         """Have the loop deliver what the guardian reports, from the first process on."""
@@ -341,6 +345,9 @@ class Guardian:
         self._channel.close()
         with contextlib.suppress(ChildProcessError):
             os.waitpid(self.pid, 0)
+        if self._cleanup and not self._is_closing:  # the guardian was killed, and can not do it
+            with contextlib.suppress(OSError):
+                os.posix_spawn(self._cleanup[0], self._cleanup, self._base, setsid=True)
         if self._processes:
             _kill_orphans(self.mark, {process.pid for process in self._processes.values() if process.pid is not None})
         for process in self._processes.values():

@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 
+WITHIN_S = 30.0
 QUIET_S = 0.3  # one that is being made by a client which has ended may turn up so late
 _TIMEOUT_S = 5.0
 BOOT = "import sys; sys.path.append(sys.argv.pop(1)); from dagnats.sweep import main; main()"
@@ -18,7 +19,8 @@ Run = Callable[[Sequence[str]], str]
 def sweep(label: str, remove: Sequence[str], run: Run) -> None:
     """Remove all that has the label, until nothing more turns up; `remove` is the command that removes, which begins with the program."""
     turns_without = 0
-    while turns_without < 2:
+    until = time.monotonic() + WITHIN_S
+    while turns_without < 2 and time.monotonic() < until:
         found = run([remove[0], "ps", "--all", "--quiet", "--filter", f"label={label}"]).split()
         if found:
             run([*remove, *found])

@@ -62,12 +62,13 @@ class Box:
         self._shared = shared
         self.script = f"{INSIDE}/in/{self._script}"
 
-    @property
-    def mounts(self) -> tuple[Mount, ...]:
-        """What the container sees of it."""
+    def mounts(self, hidden: str | None) -> tuple[Mount, ...]:
+        """Give what the container sees of it; in place of a directory that is to be `hidden`, it sees an empty one."""
+        instead = (Mount(f"{self.path}/empty", hidden),) if hidden is not None else ()
         return (
             Mount(f"{self.path}/in", f"{INSIDE}/in", read_only=True),
             Mount(f"{self.path}/out", f"{INSIDE}/out"),
+            *instead,
         )
 
     def write(self, task: Task, exports: bytes) -> None:
@@ -78,7 +79,7 @@ class Box:
         try:
             self.remove()
             os.mkdir(self.path, 0o700)  # noqa: PTH102
-            for name, mode in (("in", 0o755), ("out", 0o777)):
+            for name, mode in (("in", 0o755), ("out", 0o777), ("empty", 0o777)):
                 os.mkdir(f"{self.path}/{name}")  # noqa: PTH102
                 os.chmod(f"{self.path}/{name}", mode if self._shared else 0o700)  # noqa: PTH101
             for name, data in files.items():

@@ -105,7 +105,8 @@ class ContainerAction:
         task, life, box = attempt.task, attempt.life, attempt.box
         env = inside.variables(task, self._dotenv.get(task.pipeline, {}))
         why = inside.why_a_shell(task, env, attempt.workspace)
-        mounts = (*inside.mounts(task, attempt.container, attempt.workspace), *box.mounts)
+        hidden = _state_in(attempt.workspace, str(self._directory))
+        mounts = (*inside.mounts(task, attempt.container, attempt.workspace), *box.mounts(hidden))
         words = inside.words(task, box.script, by_shell=bool(why))
         box.write(task, os.fsencode(commands.exports(env.by_file)))
         if attempt.container.pull == "always":
@@ -118,8 +119,10 @@ class ContainerAction:
             watchdog.watch_silence()
             state = await life.run(attempt.sink)
         finally:
-            await life.remove()
-            self._count(life.runtime, -1)
+            if await life.remove():
+                self._count(life.runtime, -1)
+            else:  # the guardian tries again at the end of the run
+                attempt.sink.put("err", f"dagnats: the container {life.name} could not be removed\n".encode())
         if watchdog.is_ending:
             return None
         return failure_of(state, box.told() if why else None, task, attempt.container, why)
@@ -131,18 +134,17 @@ class ContainerAction:
         task, box, entrypoint = attempt.task, attempt.box, attempt.container.entrypoint
         if task.script is not None:
             return entrypoint or (), box.begin(task.cwd, words) if why else words
-        if not why:
+        if not why and (words or entrypoint != ()):
             return entrypoint, words
-        if entrypoint is None:
+        whole = (*(entrypoint or ()), *words)
+        if entrypoint is None or not whole:
             own = await attempt.life.unless_ending(self._own_command(attempt))
-            whole = (*own[0], *(words or own[1]))
-        else:
-            whole = (*entrypoint, *words)
+            whole = (*(own[0] if entrypoint is None else ()), *(words or own[1]))
         if not whole:
             raise RefusedError(
                 f"the image {attempt.container.image} has no command of its own, and the step gives none"
             )
-        return (), box.begin(task.cwd, whole)
+        return (), box.begin(task.cwd, whole) if why else whole
 
     async def _own_command(self, attempt: _Attempt) -> tuple[tuple[str, ...], tuple[str, ...]]:
         image, life = attempt.container.image, attempt.life
@@ -196,6 +198,13 @@ class ContainerAction:
 
 
 _RUNNER = "dagnats.runner"
+_STATE = ".dagnats"
+
+
+def _state_in(workspace: str, scratch: str) -> str | None:
+    """Give the directory of runs if it is in the workspace: there are the files of other steps, with their secrets, and the way to the run's server."""
+    state = f"{workspace.rstrip('/')}/{_STATE}"
+    return state if inside.is_below(scratch, state) else None
 
 
 def _made(

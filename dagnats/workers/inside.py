@@ -45,10 +45,12 @@ def variables(task: Task, dotenv: Mapping[str, str]) -> Variables:
         if all_by_file or name in private or commands.must_go_by_file(name):
             if commands.can_go_by_file(name):
                 by_file[name] = value
-            elif name in private:
+            elif name in private or "*" in name:
                 raise RefusedError(
-                    f"the variable {name} holds a secret or is of a dotenv file, and a shell can not set it: give it another name"
+                    f"a shell can not set the variable {name}, and no other way is safe: give it another name"
                 )
+        elif "*" in name:  # of which podman makes all variables of its own that match
+            raise RefusedError(f"the variable {name} can not be given to a container: give it another name")
     return Variables({name: value for name, value in env.items() if name not in by_file}, by_file)
 
 

@@ -111,16 +111,17 @@ class Life:
             for stream in streams:
                 stream.close()
 
-    async def remove(self) -> None:
-        """Have nothing left of it. Does nothing if there is none."""
+    async def remove(self) -> bool:
+        """Have nothing left of it, if there is one. False if the runtime did not do it in time."""
         if not self._is_there:
-            return
+            return True
         removing = asyncio.ensure_future(self._remove())
         try:
             await asyncio.shield(removing)
         except asyncio.CancelledError:
             await asyncio.wait([removing])
             raise
+        return not self._is_there
 
     async def _remove(self) -> None:
         client = self._client
@@ -128,10 +129,10 @@ class Life:
             waiting = asyncio.ensure_future(client.wait())
             await self._push_out(waiting)
             await waiting
-        await self._again(lambda removed: removed.exit.ok or commands.is_unknown(removed.stderr))
+        gone = await self._again(lambda removed: removed.exit.ok or commands.is_unknown(removed.stderr))
         if client is not None:
             await client.finish()
-        self._is_there = False
+        self._is_there = not gone
 
     async def _push_out(self, waiting: "asyncio.Future[Exit]") -> None:
         """Remove it again and again until the client has ended, which may be starting it at this moment."""
@@ -142,19 +143,20 @@ class Life:
         if not waiting.done() and self._client is not None:
             self._client.kill()  # the runtime does not answer: there is nothing better left
 
-    async def _again(self, is_done: Callable[[Captured], bool], waiting: "asyncio.Future[Exit] | None" = None) -> None:
+    async def _again(self, is_done: Callable[[Captured], bool], waiting: "asyncio.Future[Exit] | None" = None) -> bool:
         loop = asyncio.get_running_loop()
         until = loop.time() + _REMOVE_S
         while loop.time() < until:
             removed = await self.ask([*commands.remove(self.runtime), self.name], {}, until - loop.time() + 1)
             if is_done(removed):
-                return
+                return True
             if waiting is None:
                 await asyncio.sleep(_REMOVE_AGAIN_S)
             else:
                 await asyncio.wait([waiting], timeout=_REMOVE_AGAIN_S)
             if waiting is not None and waiting.done():
-                return
+                return True
+        return False
 
     async def _bring_down(self, waiting: "asyncio.Future[Exit]") -> None:
         """End what runs in it, in steps; a kill that is wanted meanwhile is done at once."""

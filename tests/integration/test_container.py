@@ -1,34 +1,25 @@
-"""Steps in containers, on each runtime: what its parts promise beyond the contract of all actions (tests/contract)."""
+"""Steps in containers, on each runtime: how they end, what they print, and that nothing of them is left. The contract of all actions is in tests/contract."""
 
 import asyncio
-import contextlib
 import hashlib
-import io
 import os
 import random
 import signal
-import socket
 import subprocess
 import sys
-import tarfile
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pytest
 from acting import Sink
+from containing import Place, within
 from running_containers import NAMES, Engine, engine
 from running_processes import guarded
 
-from dagnats import proctree
-from dagnats.bus.tasks import Task
 from dagnats.core.events import Reason
-from dagnats.workers.action import Action, Ended, Failure, Stop
+from dagnats.workers.action import Ended, Failure, Stop
 from dagnats.workers.kinds import actions
 
-BOUND_S = 120.0
 CANCELS = 20
 ROOT = Path(__file__).parents[2]
 
@@ -36,90 +27,6 @@ ROOT = Path(__file__).parents[2]
 @pytest.fixture(params=NAMES)
 def used(request) -> Engine:
     return engine(request.param)
-
-
-@dataclass
-class Place:
-    """An action, and a workspace for its tasks."""
-
-    action: Action
-    used: Engine
-    workspace: Path
-    run: str
-    last: Sink | None = None
-
-    def task(self, script: str | None = None, argv: list[str] | None = None, /, **fields: Any) -> Task:
-        container = {"image": self.used.image, "network": "none", "pull": "never", **fields.pop("container", {})}
-        env = {"DAGNATS_WORKSPACE": str(self.workspace), **fields.pop("env", {})}
-        known = {"run": self.run, "step": "a", "attempt": 1, "cwd": str(self.workspace), "shell": "sh", **fields}
-        return Task(kind="container", script=script, argv=argv, env=env, container=container, **known)
-
-    async def ended(self, script: str | None = None, argv: list[str] | None = None, /, **fields: Any) -> Ended:
-        self.last = Sink()
-        return await self.action.run(self.task(script, argv, **fields), self.last, Stop())
-
-    @property
-    def out(self) -> str:
-        return self.last.out.decode()
-
-
-def within(used: Engine, directory: Path, work, *, name: str = "work", dotenv=None) -> None:
-    """Run a test's coroutine; afterwards nothing is left, neither of containers nor of files."""
-    workspace, scratch = directory / name, directory / "scratch"
-    workspace.mkdir(parents=True)
-    scratch.mkdir(mode=0o700)
-    run = f"calm-otter-{os.urandom(4).hex()}"
-
-    async def act(guardian):
-        action = actions(guardian, scratch, dotenv, await used.runtime(guardian))["container"]
-        await work(Place(action, used, workspace, run))
-
-    guarded(act, base_env=dict(used.env), within_s=BOUND_S)
-    assert used.left(run) == {"containers": [], "processes": []}
-    assert list(scratch.iterdir()) == []
-
-
-def archive(used: Engine, files: dict[str, bytes]) -> bytes:
-    """Give a root directory with the busybox of the test image, and some files."""
-    id_ = used.ask("create", used.image, "true")
-    exported = subprocess.run(
-        [used.name, "export", id_], env=used.env, capture_output=True, timeout=BOUND_S, check=True
-    )
-    used.ask("rm", "-f", id_)
-    given = io.BytesIO()
-    with tarfile.open(fileobj=io.BytesIO(exported.stdout)) as whole, tarfile.open(fileobj=given, mode="w") as made:
-        member = next(member for member in whole if member.name.endswith("bin/busybox") and member.isfile())
-        made.addfile(member, whole.extractfile(member))
-        for name, data in files.items():
-            info = tarfile.TarInfo(name)
-            info.mode, info.size = 0o755, len(data)
-            if data.startswith(b"->"):
-                info.type, info.linkname, info.size = tarfile.SYMTYPE, data[2:].decode(), 0
-            made.addfile(info, io.BytesIO(data) if info.size else None)
-    return given.getvalue()
-
-
-@contextlib.contextmanager
-def image(used: Engine, *changes: str, **files: bytes) -> Iterator[str]:
-    """Have an image of busybox and some programs of `bin`."""
-    name = f"localhost/dagnats-test-{os.urandom(4).hex()}:1"
-    data = archive(used, {f"bin/{file}": data for file, data in files.items()})
-    flags = [word for change in changes for word in ("-c", change)]
-    subprocess.run(
-        [used.name, "import", *flags, "-", name], env=used.env, input=data, capture_output=True, timeout=BOUND_S, check=True
-    )  # fmt: skip
-    try:
-        yield name
-    finally:
-        used.ask("rmi", "-f", name)
-
-
-def command_lines() -> bytes:
-    found = []
-    for pid in proctree.processes():
-        with contextlib.suppress(OSError):
-            found.append(Path(f"/proc/{pid}/cmdline").read_bytes())
-    return b"\n".join(found)
 
 
 # Exit codes
@@ -299,6 +206,23 @@ def test_a_runner_that_is_killed_leaves_nothing(used, tmp_path, delay_s):
         assert orphans_of_runc(used) == set()
 
 
+def test_a_guardian_that_is_killed_leaves_nothing(used, tmp_path):
+    async def act(guardian):
+        action = actions(guardian, tmp_path, None, await used.runtime(guardian))["container"]
+        place = Place(action, used, tmp_path, run)
+        running = asyncio.ensure_future(place.ended("echo ready; sleep 600"))
+        await asyncio.sleep(0)
+        await place.last.said(b"ready\n")
+        os.kill(guardian.pid, signal.SIGKILL)
+        assert (await running).failure.reason is Reason.ENGINE
+
+    run = f"calm-otter-{os.urandom(4).hex()}"
+    guarded(act, base_env=dict(used.env))
+    until = time.monotonic() + 20
+    while (left := used.left(run)) != {"containers": [], "processes": []}:
+        assert time.monotonic() < until, left
+
+
 def test_all_that_a_script_runs_hears_of_an_end(used, tmp_path):
     inner = 'trap "echo inner; exit 0" INT; echo ready; while :; do sleep 0.02; done'
 
@@ -324,245 +248,5 @@ def test_whoever_awaits_a_step_can_give_it_up(used, tmp_path):
             running.cancel()
             with pytest.raises(asyncio.CancelledError):
                 await running
-
-    within(used, tmp_path, work)
-
-
-# Variables and secrets
-
-VALUES = {
-    "PLAIN": "a value",
-    "LINES": "one\ntwo 'quoted' \"twice\" $HOME `id` \\ \n\n",
-    "EMPTY": "",
-    "UMLAUT": "grüße",
-    "EQUALS": "a=b=c",
-    "LONG": "x" * 100_000,
-}
-
-
-def test_variables_are_what_they_are_and_the_runners_own_stay_outside(used, tmp_path):
-    show = "".join(f'printf "%s\\0" "${name}" >> values;' for name in VALUES) + 'echo "${CI_IMAGE-none}"'
-
-    async def work(place):
-        expected = "".join(f"{value}\0" for value in VALUES.values())
-        for arguments in ((show,), (None, ["sh", "-c", show])):
-            assert await place.ended(*arguments, env=VALUES) == Ended()
-            assert place.out == "none\n"
-            assert (place.workspace / "values").read_text() == expected
-            (place.workspace / "values").unlink()
-
-    within(used, tmp_path, work)
-
-
-def test_variables_that_would_act_on_the_runtime_reach_the_step_alone(used, tmp_path):
-    env = {"PATH": "/bin:/of/the/step", "DOCKER_HOST": "tcp://192.0.2.1:1", "CONTAINERS_CONF": "/no/such", "LD_PRELOAD": "",
-           "http_proxy": "http://user:word@192.0.2.1:1", "HOME": "/of/the/step"}  # fmt: skip
-
-    async def work(place):
-        for arguments in (("env",), (None, ["env"])):
-            assert await place.ended(*arguments, env=env) == Ended()
-            assert {f"{name}={value}" for name, value in env.items()} <= set(place.out.splitlines())
-
-    within(used, tmp_path, work)
-
-
-def test_a_proxy_of_the_runner_does_not_get_in(used, tmp_path):
-    proxied = Engine(used.name, {**used.env, "http_proxy": "http://user:word@192.0.2.1:1"})
-
-    async def work(place):
-        assert await place.ended(None, ["env"]) == Ended()
-        assert "http_proxy" not in place.out
-
-    within(proxied, tmp_path, work)
-
-
-@pytest.mark.parametrize("form", ["script", "command"])
-def test_a_secret_is_in_no_command_line_and_the_runtime_does_not_know_it(used, tmp_path, form):
-    secret = f"hunter-{os.urandom(12).hex()}"
-    of_file = f"of-file-{os.urandom(12).hex()}"
-    lines = 'printf "%s %s" "$TOKEN" "$OF_FILE" > got; echo ready; until test -e go; do sleep 0.05; done'
-
-    async def work(place):
-        arguments = (lines,) if form == "script" else (None, ["sh", "-c", lines])
-        fields = {"env": {"TOKEN": secret}, "secret_env": {"TOKEN": "{{ secrets.TOKEN }}"}}
-        running = asyncio.ensure_future(place.ended(*arguments, **fields))
-        await asyncio.sleep(0)
-        await place.last.said(b"ready\n")
-        (id_,) = used.ask("ps", "-aq", "--filter", f"label=dagnats.run={place.run}").split()
-        known = used.ask("inspect", id_).encode() + command_lines()
-        assert secret.encode() not in known
-        assert of_file.encode() not in known
-        (place.workspace / "go").touch()
-        assert await running == Ended()
-        assert (place.workspace / "got").read_text() == f"{secret} {of_file}"
-
-    within(used, tmp_path, work, dotenv={"": {"OF_FILE": of_file}})
-    if used.name == "podman":
-        kept = Path(used.ask("info", "--format", "{{.Store.GraphRoot}}")) / "libpod" / "bolt_state.db"
-        assert secret.encode() not in kept.read_bytes()
-
-
-def test_a_secret_needs_a_shell_in_the_image(used, tmp_path):
-    async def work(place):
-        with image(used, 'ENV PATH="/bin"', echo=b"->busybox") as bare:
-            fields = {"container": {"image": bare}, "env": {"TOKEN": "hunter2-hunter2"}}
-            assert await place.ended(None, ["echo", "said"], **fields) == Ended()
-            assert place.out == "said\n"
-            failure = (await place.ended(None, ["echo"], secret_env={"TOKEN": ""}, **fields)).failure
-            assert (failure.reason, failure.exit_code) == (Reason.SPAWN, 127)
-            assert f"the image {bare} has no `sh`" in failure.message
-            assert "the variables TOKEN" in failure.message
-            failure = (await place.ended("true", container={"image": bare})).failure
-            assert "has no `sh`" in failure.message
-
-    within(used, tmp_path, work)
-
-
-# What an image has of its own
-
-
-def test_bash_is_used_where_there_is_one_and_else_it_is_said(used, tmp_path):
-    async def work(place):
-        ended = await place.ended("false | true; echo reached", shell="bash")
-        assert ended == Ended(note=f"the image {used.image} has no bash: the script was run by its sh")
-        assert place.out == "reached\n"
-        with image(
-            used, 'ENV PATH="/bin"', sh=b"->busybox", bash=b'#!/bin/sh\necho "bash $1 $2 $3"; exec sh "$@"\n'
-        ) as made:
-            failure = (await place.ended("false | true; echo reached", shell="bash", container={"image": made})).failure
-            assert failure == Failure(Reason.EXIT, "exit code 1", 1)
-            assert place.out == "bash -eu -o pipefail\n"
-
-    within(used, tmp_path, work)
-
-
-def test_the_entrypoint_and_the_command_of_an_image(used, tmp_path):
-    async def work(place):
-        changes = ('ENV PATH="/bin"', 'ENTRYPOINT ["echo", "entry"]', 'CMD ["own", "words"]')
-        with image(used, *changes, sh=b"->busybox", echo=b"->busybox") as made:
-            container = {"image": made}
-            said = []
-            for arguments, fields in (
-                ((None, ["given"]), {}),
-                ((None, None), {}),
-                ((None, []), {}),
-                ((None, ["given"]), {"env": {"PATH": "/bin"}}),
-                ((None, None), {"env": {"PATH": "/bin"}}),
-                ((None, ["echo", "given"]), {"container": {**container, "entrypoint": []}}),
-                ((None, ["given"]), {"container": {**container, "entrypoint": ["echo", "-n"]}}),
-                (("echo script",), {}),
-                (
-                    ("echo script",),
-                    {"container": {**container, "entrypoint": ["sh", "-c", 'echo mine; exec "$@"', "-"]}},
-                ),
-            ):
-                assert await place.ended(*arguments, **{"container": container, **fields}) == Ended()
-                said.append(place.out)
-            assert said == [
-                "entry given\n", "entry own words\n", "entry own words\n", "entry given\n", "entry own words\n", "given\n", "given",
-                "script\n", "mine\nscript\n",
-            ]  # fmt: skip
-
-    within(used, tmp_path, work)
-
-
-def test_a_script_of_another_language(used, tmp_path):
-    async def work(place):
-        shell = ["awk", "-f", "{0}"]
-        assert await place.ended('BEGIN { print "by awk " ENVIRON["N"] }', shell=shell, env={"N": "3"}) == Ended()
-        assert place.out == "by awk 3\n"
-
-    within(used, tmp_path, work)
-
-
-# Files
-
-
-@pytest.mark.parametrize("name", ["a b", "a,b:c", '"a" b', "a'b\\c", "grüße", "x=y,src=z"])
-def test_a_workspace_may_have_any_name(used, tmp_path, name):
-    async def work(place):
-        (place.workspace / "sub").mkdir()
-        script = 'pwd; echo made > file; echo n=1 >> "$DAGNATS_OUTPUT"; echo "# Sum" > "$DAGNATS_SUMMARY"'
-        ended = await place.ended(script, cwd=str(place.workspace / "sub"))
-        assert ended == Ended(outputs={"n": "1"}, summary="# Sum\n")
-        assert place.out == f"{place.workspace}/sub\n"
-        assert (place.workspace / "sub" / "file").read_text() == "made\n"
-
-    within(used, tmp_path, work, name=name)
-
-
-@pytest.mark.parametrize("form", ["script", "command"])
-def test_another_user_has_a_home_and_can_say_what_it_made(used, tmp_path, form):
-    tmp_path.chmod(0o755)
-    lines = 'id -u; id -g; touch file "$HOME/file"; echo n=1 > "$DAGNATS_OUTPUT"; echo "# Sum" > "$DAGNATS_SUMMARY"'
-
-    async def work(place):
-        place.workspace.chmod(0o777)
-        arguments = (lines,) if form == "script" else (None, ["sh", "-euc", lines])
-        ended = await place.ended(*arguments, container={"user": "12345:12346"})
-        assert ended == Ended(outputs={"n": "1"}, summary="# Sum\n")
-        assert place.out == "12345\n12346\n"
-        facts = (place.workspace / "file").stat()
-        assert (facts.st_uid, facts.st_gid) == (12345, 12346)
-
-    within(used, tmp_path, work)
-
-
-def test_volumes(used, tmp_path):
-    async def work(place):
-        (place.workspace / "data, more").mkdir()
-        (place.workspace / "data, more" / "file").write_text("found\n")
-        volumes = [
-            {"source": "./data, more", "target": "/data set", "read_only": True},
-            {"source": str(place.workspace), "target": "/again"},
-        ]
-        script = "cat '/data set/file'; touch /again/made; ! touch '/data set/x' 2> /dev/null"
-        assert await place.ended(script, container={"volumes": volumes}) == Ended()
-        assert place.out == "found\n"
-        assert (place.workspace / "made").exists()
-
-    within(used, tmp_path, work)
-
-
-def test_a_link_in_place_of_the_files_for_the_engine_is_not_followed(used, tmp_path):
-    async def work(place):
-        (place.workspace / "outputs").write_text("n=1\n")
-        ended = await place.ended('ln -sf "$PWD/outputs" "$DAGNATS_OUTPUT"; ln -s "$PWD/outputs" "$DAGNATS_SUMMARY"')
-        assert ended == Ended(Failure(Reason.OUTPUT, "$DAGNATS_OUTPUT is no regular file any more", 0))
-
-    within(used, tmp_path, work)
-
-
-def test_a_script_of_a_megabyte(used, tmp_path):
-    async def work(place):
-        script = "".join(f": {number:>90}\n" for number in range(11_000)) + "echo the end\n"
-        assert len(script) > 1_000_000
-        assert await place.ended(script) == Ended()
-        assert place.out == "the end\n"
-
-    within(used, tmp_path, work)
-
-
-# Registries
-
-
-@pytest.mark.parametrize("pull", ["missing", "always"])
-def test_a_registry_that_does_not_answer_ends_with_the_timeout_and_no_login_is_seen(used, tmp_path, pull):
-    async def work(place):
-        with socket.create_server(("127.0.0.1", 0)) as silent:
-            name = f"127.0.0.1:{silent.getsockname()[1]}/x:1"
-            login = {"username": "somebody", "password": f"word-{os.urandom(8).hex()}"}
-            began_at = time.monotonic()
-            container = {"image": name, "pull": pull, "credentials": login}
-            running = asyncio.ensure_future(place.ended("true", timeout_s=3.0, container=container))
-            connection, _ = await asyncio.get_running_loop().run_in_executor(None, silent.accept)
-            told = command_lines()
-            assert name.encode() in told
-            assert login["password"].encode() not in told
-            failure = (await running).failure
-            connection.close()
-        assert failure == Failure(Reason.TIMEOUT, "ran longer than its timeout of 3s")
-        assert time.monotonic() - began_at < 8
-        assert place.last.err == f"dagnats: fetching the image {name}\n".encode()
 
     within(used, tmp_path, work)
