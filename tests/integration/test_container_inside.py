@@ -1,10 +1,14 @@
 """Steps in containers, on each runtime: what is within them, their variables and files, and what must not be seen of these from outside."""
 
 import asyncio
+import base64
 import os
 import socket
+import threading
 import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 from containing import Place, command_lines, image, within
@@ -278,3 +282,46 @@ def test_a_registry_that_does_not_answer_ends_with_the_timeout_and_no_login_is_s
         assert place.last.err == f"dagnats: fetching the image {name}\n".encode()
 
     within(used, tmp_path, work)
+
+
+class Registry(BaseHTTPRequestHandler):
+    """Asks everybody who they are, keeps what they say, and has nothing."""
+
+    said: ClassVar[list[str]] = []
+
+    def do_GET(self):
+        login = self.headers.get("Authorization")
+        if login is not None:
+            self.said.append(login)
+        self.send_response(401 if login is None else 404)
+        if login is None:
+            self.send_header("WWW-Authenticate", 'Basic realm="test"')
+        self.send_header("Docker-Distribution-Api-Version", "registry/2.0")
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    do_HEAD = do_GET  # noqa: N815 - the server calls it so
+
+    def log_message(self, *_):
+        pass
+
+
+def test_a_registry_is_told_the_login_of_the_step(used, tmp_path):
+    word = f"word-{os.urandom(8).hex()}"
+    expected = "Basic " + base64.b64encode(f"somebody:{word}".encode()).decode()
+    with ThreadingHTTPServer(("127.0.0.1", 0), Registry) as server:
+        place = f"127.0.0.1:{server.server_port}"
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        (tmp_path / "registries.conf").write_text(f'[[registry]]\nlocation = "{place}"\ninsecure = true\n')
+        plain = Engine(used.name, {**used.env, "CONTAINERS_REGISTRIES_CONF": str(tmp_path / "registries.conf")})
+
+        async def work(at):
+            login = {"username": "somebody", "password": word}
+            container = {"image": f"{place}/team/x:1", "pull": "missing", "credentials": login}
+            failure = (await at.ended("true", container=container)).failure
+            assert (failure.reason, failure.exit_code) == (Reason.SPAWN, 125)
+            assert f"the image {place}/team/x:1 could not be fetched: " in failure.message
+            assert expected in Registry.said
+
+        within(plain, tmp_path, work)
+        server.shutdown()
