@@ -77,7 +77,7 @@ def engine(name: str) -> Engine:
     """Give a runtime, or skip the test where there is none."""
     kept = {key: value for key, value in os.environ.items() if not key.startswith(("DOCKER_", "CONTAINER"))}
     file = os.environ.get(f"DAGNATS_TEST_{name.upper()}_ENV")
-    if file is not None:
+    if file:
         words = [word for line in Path(file).read_text().splitlines() for word in shlex.split(line)]
         return Engine(name, kept | dict(word.split("=", 1) for word in words if "=" in word))
     if shutil.which(name) is None or "CI_IMAGE" not in os.environ:

@@ -149,7 +149,7 @@ def test_cancels_at_any_moment_leave_nothing(used, tmp_path):
             assert await ending == Ended(stopped=True)
 
     within(used, tmp_path, work)
-    if used.name == "podman":
+    if used.name == "podman" and os.geteuid() == 0:
         assert orphans_of_runc(used) == set()
 
 
@@ -202,7 +202,7 @@ def test_a_runner_that_is_killed_leaves_nothing(used, tmp_path, delay_s):
     until = time.monotonic() + 20
     while (left := used.left(run)) != {"containers": [], "processes": []} or scratch.exists():
         assert time.monotonic() < until, left
-    if used.name == "podman":
+    if used.name == "podman" and os.geteuid() == 0:
         assert orphans_of_runc(used) == set()
 
 

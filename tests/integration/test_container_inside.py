@@ -95,7 +95,8 @@ def test_a_secret_is_in_no_command_line_and_the_runtime_does_not_know_it(used, t
 
     within(used, tmp_path, work, dotenv={"": {"OF_FILE": of_file}})
     if used.name == "podman":
-        kept = Path(used.ask("info", "--format", "{{.Store.GraphRoot}}")) / "libpod" / "bolt_state.db"
+        root = Path(used.ask("info", "--format", "{{.Store.GraphRoot}}"))
+        (kept,) = [file for file in (root / "db.sql", root / "libpod" / "bolt_state.db") if file.exists()]
         assert secret.encode() not in kept.read_bytes()
 
 
@@ -205,7 +206,8 @@ def test_another_user_has_a_home_and_can_say_what_it_made(used, tmp_path, form):
         assert ended == Ended(outputs={"n": "1"}, summary="# Sum\n")
         assert place.out == "12345\n12346\n"
         facts = (place.workspace / "file").stat()
-        assert (facts.st_uid, facts.st_gid) == (12345, 12346)
+        if os.geteuid() == 0:  # without root the runtime may give it one of the caller's numbers for that
+            assert (facts.st_uid, facts.st_gid) == (12345, 12346)
 
     within(used, tmp_path, work)
 
