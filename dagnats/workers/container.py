@@ -125,7 +125,18 @@ class ContainerAction:
                 attempt.sink.put("err", f"dagnats: the container {life.name} could not be removed\n".encode())
         if watchdog.is_ending:
             return None
-        return failure_of(state, box.told() if why else None, task, attempt.container, why)
+        program = await self._program(attempt) if state.code != 0 else ""
+        told = box.told() if why else None
+        return failure_of(state, told, task, attempt.container, why=why, program=program)
+
+    async def _program(self, attempt: _Attempt) -> str:
+        """Name what a container ran, for whoever reads that it is missing; what an image runs by itself has to be asked for."""
+        task, life, entrypoint = attempt.task, attempt.life, attempt.container.entrypoint
+        own_words: tuple[str, ...] = ()
+        if entrypoint is None and task.script is None:
+            own = await own_command(life.runtime, attempt.container.image, life.ask)
+            entrypoint, own_words = own or ((), ())
+        return next(iter((*(entrypoint or ()), *(task.argv or own_words))), "its own")
 
     async def _command(
         self, attempt: _Attempt, words: tuple[str, ...], why: str

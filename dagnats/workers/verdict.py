@@ -25,14 +25,19 @@ class State(Struct, frozen=True):
     tail: bytes = b""
 
 
-def failure_of(state: State, told: Sequence[str] | None, task: Task, container: Container, why: str) -> Failure | None:
-    """Give the failure, if it is one. `told` is what the script that begins told, None if there was none, and `why` what that was needed for."""
+def failure_of(
+    state: State, told: Sequence[str] | None, task: Task, container: Container, *, why: str, program: str
+) -> Failure | None:
+    """Give the failure, if it is one.
+
+    `told` is what the script that begins told, None if there was none, and `why` what that was needed for; `program` is what was to be run.
+    """
     if state.status != "exited":
         text = commands.said(state.tail)
         return Failure(Reason.SPAWN, f"the container could not be started: {text}", commands.spawn_code(text))
-    unmade = _not_run(state, task, container) if told is None else _not_begun(told, task, container, why)
-    if unmade is not None or state.code == 0:
-        return unmade
+    found = _not_run(state, container, program) if told is None else _not_begun(told, task, container, why, program)
+    if found is not None or state.code == 0:
+        return found
     message = f"exit code {state.code}"
     if state.is_out_of_memory:
         message += ": out of memory" + (f", of which it may use {container.memory}" if container.memory else "")
@@ -41,24 +46,23 @@ def failure_of(state: State, told: Sequence[str] | None, task: Task, container: 
     return Failure(Reason.EXIT, message, state.code)
 
 
-def _not_run(state: State, task: Task, container: Container) -> Failure | None:
+def _not_run(state: State, container: Container, program: str) -> Failure | None:
     """Give why the init of the runtime could not run the command."""
     problem = commands.init_failed(state.tail) if state.code != 0 else None
     if problem is None:
         return None
     if "no such file" in problem.lower():
-        return _missing(task, container)
-    text = f"can not be run in the image {container.image}: {_program(task, container)}: {problem}"
-    return Failure(Reason.SPAWN, text, 126)
+        return _missing(container, program)
+    return Failure(Reason.SPAWN, f"can not be run in the image {container.image}: {program}: {problem}", 126)
 
 
-def _not_begun(told: Sequence[str], task: Task, container: Container, why: str) -> Failure | None:
+def _not_begun(told: Sequence[str], task: Task, container: Container, why: str, program: str) -> Failure | None:
     """Give why the script that begins could not begin, or go on."""
     if NO_DIRECTORY in told:
         error = spawn_error("", task.cwd, errno.ENOENT, "cwd")
         return Failure(Reason.SPAWN, str(error), error.exit_code)
     if NO_PROGRAM in told:
-        return _missing(task, container)
+        return _missing(container, program)
     if BEGAN in told:
         return None
     if container.entrypoint and task.script is not None:
@@ -68,9 +72,5 @@ def _not_begun(told: Sequence[str], task: Task, container: Container, why: str) 
     return Failure(Reason.SPAWN, f"{text}; it is needed, because {why}", 127)
 
 
-def _missing(task: Task, container: Container) -> Failure:
-    return Failure(Reason.SPAWN, f"command not found in the image {container.image}: {_program(task, container)}", 127)
-
-
-def _program(task: Task, container: Container) -> str:
-    return next(iter((*(container.entrypoint or ()), *(task.argv or ()))), "its own")
+def _missing(container: Container, program: str) -> Failure:
+    return Failure(Reason.SPAWN, f"command not found in the image {container.image}: {program}", 127)

@@ -169,6 +169,17 @@ def test_the_entrypoint_and_the_command_of_an_image(used, tmp_path):
     within(used, tmp_path, work)
 
 
+@pytest.mark.parametrize("env", [{}, {"PATH": "/bin"}])
+def test_an_image_whose_entrypoint_does_not_exist(used, tmp_path, env):
+    async def work(place):
+        with image(used, 'ENV PATH="/bin"', 'ENTRYPOINT ["/no/such", "x"]', sh=b"->busybox") as made:
+            for argv in (["given"], []):
+                failure = (await place.ended(None, argv, env=env, container={"image": made})).failure
+                assert failure == Failure(Reason.SPAWN, f"command not found in the image {made}: /no/such", 127)
+
+    within(used, tmp_path, work)
+
+
 def test_a_script_of_another_language(used, tmp_path):
     async def work(place):
         shell = ["awk", "-f", "{0}"]
