@@ -64,8 +64,10 @@ class Sink:
     def throttles(self, *sources: Pausable) -> None:
         self._sources = sources
 
-    def hide(self, text: str) -> str:
-        return text.replace(SECRET, "***")
+    def hide(self, text: str, *, goes_on: bool = False) -> str:
+        text = text.replace(SECRET, "***")
+        begun = next((size for size in range(len(SECRET) - 1, 0, -1) if goes_on and text.endswith(SECRET[:size])), 0)
+        return text[: len(text) - begun]
 
     def silent_s(self) -> float:
         return self._loop.time() - self._last

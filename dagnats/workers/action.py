@@ -61,8 +61,11 @@ class Sink(Protocol):
     def throttles(self, *sources: Pausable) -> None:
         """Name the sources that are paused while whoever reads the output can not keep up."""
 
-    def hide(self, text: str) -> str:
-        """Give a text without secrets: before it is shortened, or shown to anybody."""
+    def hide(self, text: str, *, goes_on: bool = False) -> str:
+        """Give a text without secrets: before it is shortened, or shown to anybody.
+
+        What may begin a secret at the end of one that `goes_on` is left out.
+        """
 
     def silent_s(self) -> float:
         """How long nothing was put, in seconds."""

@@ -22,6 +22,7 @@ _PWSH_TAIL = "\nif (Test-Path -LiteralPath variable:LASTEXITCODE) { exit $LASTEX
 OF_THE_MACHINE = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS, errno.EMFILE, errno.ENFILE)
 NOT_REGULAR = "$DAGNATS_OUTPUT is no regular file any more"
 SUMMARY_MAX_BYTES = 64 << 10
+_LOOKED_AT_BYTES = 4 * SUMMARY_MAX_BYTES
 _SUMMARY_CUT = f"\n\n_Of this summary the first {SUMMARY_MAX_BYTES >> 10} KiB are kept._\n"
 _SUFFIX = {"python": ".py", "pwsh": ".ps1"}
 
@@ -80,7 +81,7 @@ def read_outputs(path: str, *, flags: int = 0) -> bytes:
         raise OutputError(f"$DAGNATS_OUTPUT can not be read: {error.strerror}") from error
 
 
-def read_summary(path: str, hide: Callable[[str], str], *, flags: int = 0) -> str:
+def read_summary(path: str, hide: Callable[..., str], *, flags: int = 0) -> str:
     """Give the Markdown that a step wrote, as far as it is kept; a file that can not be read is as good as none."""
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | flags)
@@ -88,12 +89,14 @@ def read_summary(path: str, hide: Callable[[str], str], *, flags: int = 0) -> st
         return ""
     try:
         is_file = stat.S_ISREG(os.fstat(descriptor).st_mode)
-        data = os.read(descriptor, 4 * SUMMARY_MAX_BYTES) if is_file else b""
+        data = os.read(descriptor, _LOOKED_AT_BYTES) if is_file else b""
     finally:
         os.close(descriptor)
-    shown = hide(data.decode("utf-8", "replace"))  # before it is cut, which could leave a part of a secret
+    # hidden before it is cut, and not up to where it was read: either could leave a part of a secret
+    is_cut = len(data) == _LOOKED_AT_BYTES
+    shown = hide(data.decode("utf-8", "replace"), goes_on=is_cut)
     kept = shown.encode("utf-8", "replace")[:SUMMARY_MAX_BYTES].decode("utf-8", "ignore")
-    return kept if len(kept) == len(shown) else kept + _SUMMARY_CUT
+    return kept if len(kept) == len(shown) and not is_cut else kept + _SUMMARY_CUT
 
 
 def _content(descriptor: int) -> bytes:

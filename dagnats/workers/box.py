@@ -118,7 +118,7 @@ class Box:
         """Give what was written to the file of outputs. No link is followed: it would lead out of the container."""
         return read_outputs(f"{self.path}/out/outputs", flags=os.O_NOFOLLOW)
 
-    def read_summary(self, hide: Callable[[str], str]) -> str:
+    def read_summary(self, hide: Callable[..., str]) -> str:
         """Give the Markdown that was written."""
         return read_summary(f"{self.path}/out/summary", hide, flags=os.O_NOFOLLOW)
 

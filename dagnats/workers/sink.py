@@ -59,9 +59,13 @@ class OutputSink:
             chunk = self._masked[stream].feed(chunk)
         self._hold(stream, chunk)
 
-    def hide(self, text: str) -> str:
-        """Give a text without secrets."""
-        return text if self._masker is None else self._masker.text(text)
+    def hide(self, text: str, *, goes_on: bool = False) -> str:
+        """Give a text without secrets, and without what may begin one at the end of a text that goes on."""
+        if self._masker is None:
+            return text
+        if goes_on:
+            return self._masker.stream().feed(text.encode("utf-8", "replace")).decode("utf-8", "ignore")
+        return self._masker.text(text)
 
     def _hold(self, stream: str, chunk: bytes) -> None:
         if not chunk:

@@ -212,3 +212,19 @@ def test_values_from_a_file_come_first(project):
     result = dagnats([*args, "--secrets-file", str(file)], project)
     assert result.code == 2
     assert "others than its owner may use it (mode 0644)" in result.text
+
+
+def test_no_part_of_a_secret_is_left_where_a_summary_is_cut(tmp_path):
+    """What is read of it ends within a secret, and is shorter than what is kept once all before that is hidden."""
+    secret = "".join(f"{number:05}" for number in range(600))
+    write_pipeline(
+        tmp_path,
+        "name: p\nsecrets: {K: env://K}\nsteps:\n  - env: {K: '{{ secrets.K }}'}\n"
+        '    run: for i in $(seq 200); do echo "$K"; done > "$DAGNATS_SUMMARY"\n',
+    )
+    result = dagnats(["run", "pipeline.yaml", "--summary", "page.md", "--events", "e.jsonl"], tmp_path, {"K": secret})
+    assert result.code == 0, result.text
+    page = (tmp_path / "page.md").read_text()
+    assert "***" in page
+    for text in (page, (tmp_path / "e.jsonl").read_text()):
+        assert not any(secret[at : at + 20] in text for at in range(0, len(secret), 20))
