@@ -22,7 +22,8 @@ class Task(Struct, frozen=True, kw_only=True):
     `secret_env`, the script if it is a `secret_script`, and those of the container's credentials that are in `secret_credentials`; `context` has the other values that they mention. `outputs` maps declared outputs to
     {"type", "required"}. `not_before` is in unix seconds, or None. `pipeline` is the file whose secrets and variables it is given, or "" for that of the
     run. A task of the kind "pipeline" opens one: with `params`, and with the values of `vars`, for whose templates `context` has what they may mention.
-    One of the kind "container" has the record of its `container`.
+    One of the kind "container" has the record of its `container`. Of the `services` of its pipeline it waits for those that it `uses`: each is a
+    `name`, the record of its `container`, `ports`, and `ready`, and `env`, `secret_env` and `context` as those of a task.
     """
 
     run: str
@@ -46,6 +47,8 @@ class Task(Struct, frozen=True, kw_only=True):
     params: Mapping[str, Any] = field(default_factory=dict)
     vars: Mapping[str, Any] = field(default_factory=dict)
     container: Mapping[str, Any] | None = None
+    services: Sequence[Mapping[str, Any]] = ()
+    uses: Sequence[str] = ()
 
     @property
     def holds_secrets(self) -> bool:
@@ -56,6 +59,7 @@ class Task(Struct, frozen=True, kw_only=True):
 _FIELDS = (
     "run", "step", "attempt", "cwd", "kind", "argv", "shell", "script", "env", "timeout_s", "idle_timeout_s", "outputs", "not_before",
     "secret_env", "secret_script", "secret_credentials", "context", "pipeline", "params", "vars", "container",
+    "services", "uses",
 )  # fmt: skip
 
 

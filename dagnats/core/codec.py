@@ -22,7 +22,9 @@ from dagnats.core.pipeline import (
     Output,
     Param,
     Pipeline,
+    Ready,
     Retry,
+    Service,
     Step,
     Volume,
 )
@@ -72,11 +74,11 @@ _NAMES = {cls: (name, fields) for name, (cls, fields) in EVENTS.items()}
 _STEP = (
     "id", "name", "needs", "condition", "status_functions", "run", "command", "shell", "working_dir", "env",
     "timeout_s", "idle_timeout_s", "retry", "allow_failure", "outputs", "line", "file",
-    "fan_out", "each_condition", "mutex", "handles", "pipeline", "params", "container",
+    "fan_out", "each_condition", "mutex", "handles", "pipeline", "params", "container", "services",
 )  # fmt: skip
 _PIPELINE = (
     "name", "file", "steps", "finally_steps", "description", "env", "params", "vars", "outputs", "max_parallel",
-    "timeout_s", "fail_fast", "env_names", "secrets", "uses_git", "dotenv", "selection", "left_out", "pipelines",
+    "timeout_s", "fail_fast", "env_names", "secrets", "uses_git", "dotenv", "selection", "left_out", "pipelines", "services",
 )  # fmt: skip
 _RETRY = ("max_attempts", "strategy", "initial_delay_s", "max_delay_s", "multiplier", "jitter", "on")
 _FAN_OUT = ("axes", "include", "exclude", "items", "name", "max_parallel", "fail_fast")
@@ -85,6 +87,8 @@ _ENV_FILE = ("path", "optional")
 _CONTAINER = (
     "image", "pull", "entrypoint", "user", "env", "volumes", "network", "options", "credentials", "memory", "cpus",
 )  # fmt: skip
+_SERVICE = ("container", "ports", "ready")
+_READY = ("kind", "value", "timeout_s")
 _VOLUME = ("source", "target", "read_only")
 _CREDENTIALS = ("username", "password")
 _PARAM = ("type", "default", "required", "enum", "minimum", "maximum", "help", "pattern")
@@ -113,6 +117,8 @@ RECORDS: tuple[tuple[type[Any], tuple[str, ...]], ...] = (
     (Param, _PARAM),
     (Container, _CONTAINER),
     (Volume, _VOLUME),
+    (Service, _SERVICE),
+    (Ready, _READY),
     (Credentials, _CREDENTIALS),
 )
 _DEFAULTS: Mapping[type[Any], Mapping[str, Any]] = {cls: _defaults(cls, fields) for cls, fields in RECORDS}
@@ -212,13 +218,14 @@ def plan_from(record: Mapping[str, Any]) -> Pipeline:
     values["env_names"] = frozenset(record.get("env_names", ()))
     values["selection"] = {flag: tuple(ids) for flag, ids in record.get("selection", {}).items()}
     values["left_out"] = tuple(record.get("left_out", ()))
+    values["services"] = {name: service_from(service) for name, service in record.get("services", {}).items()}
     values["pipelines"] = {file: plan_from(inner) for file, inner in record.get("pipelines", {}).items()}
     return Pipeline(**values)
 
 
 def _step(record: Mapping[str, Any]) -> Step:
     values = {field: record[field] for field in _STEP if field in record}
-    for key in ("needs", "command"):
+    for key in ("needs", "command", "services"):
         if key in values:
             values[key] = tuple(values[key])
     for key in ("shell", "allow_failure"):
@@ -264,6 +271,23 @@ def container_from(record: Mapping[str, Any]) -> Container:
     if "credentials" in values:
         values["credentials"] = Credentials(**values["credentials"])
     return Container(**values)
+
+
+def service_record(service: Service) -> dict[str, JSON]:
+    """Give a service as JSON data."""
+    return _record(service, _SERVICE)
+
+
+def service_from(record: Mapping[str, Any]) -> Service:
+    """Read a service back."""
+    ready = dict(record["ready"]) if record.get("ready") is not None else None
+    if ready is not None and isinstance(ready["value"], list):
+        ready["value"] = tuple(ready["value"])
+    return Service(
+        container=container_from(record["container"]),
+        ports=tuple(record.get("ports", ())),
+        ready=Ready(**ready) if ready is not None else None,
+    )
 
 
 def _param(record: Mapping[str, Any]) -> Param:

@@ -24,6 +24,7 @@ class Reason(StrEnum):
     TEMPLATE = "template"  # a template or its `if` could not be evaluated
     SPAWN = "spawn"  # the process could not be started
     PIPELINE = "pipeline"  # a step of the pipeline that it runs failed
+    SERVICE = "service"  # a service that it uses did not become ready, or has ended
     ENGINE = "engine"  # the engine or the worker failed around it
 
 

@@ -122,6 +122,47 @@ class Container(Struct, frozen=True):
         return [self.image, self.network, *named, *(self.entrypoint or ()), *self.options, *mounted, *asked]
 
 
+class Ready(Struct, frozen=True):
+    """When a service is ready.
+
+    A port takes connections ("tcp"), an address answers without an error ("http"), a command in it ends well ("cmd"), or it has printed a text ("log").
+    `value` is the port, the path or `PORT/path`, the words of the command, or the text.
+    """
+
+    kind: Literal["tcp", "http", "cmd", "log"]
+    value: int | str | tuple[str, ...]
+    timeout_s: float = 60.0
+
+    @property
+    def port(self) -> int | None:
+        """The port that is looked at, where it names one."""
+        if self.kind == "tcp":
+            return int(str(self.value))
+        head = str(self.value).partition("/")[0]
+        return int(head) if self.kind == "http" and head.isdigit() else None
+
+    @property
+    def path(self) -> str:
+        """The path of an address."""
+        return "/" + str(self.value).partition("/")[2]
+
+    @property
+    def words(self) -> tuple[str, ...]:
+        """The words of a command; a text is for a shell."""
+        return self.value if isinstance(self.value, tuple) else ("sh", "-c", str(self.value))
+
+
+class Service(Struct, frozen=True):
+    """A container beside the steps of a run, with the ports on which they reach it; the first one is its `<NAME>_PORT`.
+
+    Without `ready` it is ready when its first port takes connections, or, without ports, when it runs.
+    """
+
+    container: Container
+    ports: tuple[int, ...] = ()
+    ready: Ready | None = None
+
+
 class Step(Struct, frozen=True):
     """One node of the graph. Exactly one of `run`, `command` and `pipeline` is set.
 
@@ -132,6 +173,7 @@ class Step(Struct, frozen=True):
     With `each_condition`, `condition` is asked of every instance. Steps of one `mutex` never run side by side. A step that `handles` another is
     of its `on_failure`: it runs when that one has failed for good. `pipeline` names one of the plan's `pipelines`, which gets `params`: JSON values in
     which strings may be templates. With a `container`, `run` or `command` is carried out within it; a `command` may be empty then.
+    `services` are those of the plan that it waits for.
     """
 
     id: str
@@ -158,6 +200,7 @@ class Step(Struct, frozen=True):
     pipeline: str | None = None
     params: Mapping[str, JSON] = field(default_factory=dict)
     container: Container | None = None
+    services: tuple[str, ...] = ()
 
 
 class Pipeline(Struct, frozen=True):
@@ -189,6 +232,7 @@ class Pipeline(Struct, frozen=True):
     selection: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     left_out: tuple[str, ...] = ()
     pipelines: Mapping[str, "Pipeline"] = field(default_factory=dict)
+    services: Mapping[str, Service] = field(default_factory=dict)
 
 
 def in_order(plan: Pipeline, pipelines: Mapping[str, Pipeline]) -> dict[str, Pipeline]:

@@ -3,7 +3,7 @@
 import asyncio
 import os
 import secrets
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from msgspec import Struct
@@ -14,6 +14,7 @@ from dagnats.core.codec import container_from
 from dagnats.core.events import Reason
 from dagnats.core.pipeline import Container
 from dagnats.errors import UsageError
+from dagnats.pipes import capture
 from dagnats.process import Guardian, GuardianDied, SpawnError
 from dagnats.workers import inside
 from dagnats.workers import runtime as commands
@@ -23,7 +24,7 @@ from dagnats.workers.box import NO_BASH, Box
 from dagnats.workers.finding import find, sweeper
 from dagnats.workers.images import ImageError, fetch, own_command
 from dagnats.workers.inside import OF_THE_RUNTIME, RefusedError
-from dagnats.workers.life import EndingError, Life
+from dagnats.workers.life import ANSWER_S, EndingError, Life
 from dagnats.workers.runtime import Made, Runtime
 from dagnats.workers.verdict import failure_of
 
@@ -57,25 +58,47 @@ class ContainerAction:
         self._fetching: dict[str, asyncio.Lock] = {}
         self._alive = 0
 
-    async def run(self, task: Task, sink: Sink, stop: Stop) -> Ended:
-        """Carry out one attempt."""
+    async def run(self, task: Task, sink: Sink, stop: Stop, *, name: str | None = None) -> Ended:
+        """Carry out one attempt, or have a service run, in a container of this name."""
         try:
             if self._runtime is None:
                 self._runtime = await find(self._guardian, os.environ)
-            return await self._run(self._attempt(self._runtime, task, sink), stop)
+            return await self._run(self._attempt(self._runtime, task, sink, name), stop)
         except (GuardianDied, UsageError) as error:
             return Ended(Failure(Reason.ENGINE, str(error)))
 
-    def _attempt(self, runtime: Runtime, task: Task, sink: Sink) -> _Attempt:
+    async def is_running(self, name: str) -> bool:
+        """Whether a container has been started."""
+        answer = await self._ask(lambda runtime: commands.inspect(runtime, name))
+        return answer is not None and answer.startswith(b"running")
+
+    async def published(self, name: str, port: int) -> int | None:
+        """Give the port of the machine on which a port of a container is reached; None if there is none."""
+        answer = await self._ask(lambda runtime: commands.port(runtime, name, port))
+        number = answer.decode().split("\n", 1)[0].rpartition(":")[2].strip() if answer is not None else ""
+        return int(number) if number.isdigit() else None
+
+    async def execute(self, name: str, words: Sequence[str]) -> bool:
+        """Whether a command in a container ends well."""
+        return await self._ask(lambda runtime: commands.execute(runtime, name, words)) is not None
+
+    async def _ask(self, argv: Callable[[Runtime], list[str]]) -> bytes | None:
+        """Give what a command of the runtime prints; None if it fails."""
+        if self._runtime is None:
+            return None
+        answer = await capture(self._guardian, argv(self._runtime), cwd="/", timeout_s=ANSWER_S, client=True)
+        return answer.stdout if answer.exit.ok else None
+
+    def _attempt(self, runtime: Runtime, task: Task, sink: Sink, name: str | None) -> _Attempt:
         container = container_from(task.container or {})
-        name = commands.container_name(task.run, task.step, task.attempt, secrets.token_hex(4))
+        name = name or commands.container_name(task.run, task.step, task.attempt, secrets.token_hex(4))
         return _Attempt(
             task=task,
             container=container,
             workspace=task.env.get("DAGNATS_WORKSPACE") or task.cwd,
             sink=sink,
             life=Life(self._guardian, runtime, name),
-            box=Box(self._directory, task, shared=inside.may_be_another(container, runtime, os.geteuid())),
+            box=Box(self._directory, task, shared=inside.may_be_another(container, runtime, os.geteuid(), task.kind)),
             runner=self._guardian.mark,
         )
 
@@ -155,7 +178,9 @@ class ContainerAction:
             raise RefusedError(
                 f"the image {attempt.container.image} has no command of its own, and the step gives none"
             )
-        return (), box.begin(task.cwd, whole) if why else whole
+        # a service begins where its image says
+        where = task.cwd if task.kind != "service" else "."
+        return (), box.begin(where, whole) if why else whole
 
     async def _own_command(self, attempt: _Attempt) -> tuple[tuple[str, ...], tuple[str, ...]]:
         image, life = attempt.container.image, attempt.life
@@ -226,7 +251,7 @@ def _made(
     words: tuple[str, ...],
 ) -> Made:
     task, container = attempt.task, attempt.container
-    who, keeps_id = inside.user(container, attempt.life.runtime, os.geteuid(), os.getegid())
+    who, keeps_id = inside.user(container, attempt.life.runtime, os.geteuid(), os.getegid(), task.kind)
     program, rest = (None, words) if entrypoint is None else commands.program_and(entrypoint, words)
     return Made(
         name=attempt.life.name,
@@ -239,7 +264,7 @@ def _made(
             _RUNNER: attempt.runner,
         },
         mounts=mounts,
-        workdir=task.cwd if inside.is_below(task.cwd, attempt.workspace) else None,
+        workdir=task.cwd if task.kind != "service" and inside.is_below(task.cwd, attempt.workspace) else None,
         user=who,
         keeps_id=keeps_id,
         env_names=tuple(env.by_name),

@@ -87,7 +87,9 @@ def is_below(path: str, workspace: str) -> bool:
 
 
 def mounts(task: Task, container: Container, workspace: str) -> tuple[Mount, ...]:
-    """Give what the container sees of the machine. Raises SpawnError, RefusedError."""
+    """Give what the container sees of the machine: for a service only its volumes. Raises SpawnError, RefusedError."""
+    if task.kind == "service":
+        return tuple(_mount(volume, workspace) for volume in container.volumes)
     if is_below(task.cwd, workspace) and not os.path.isdir(task.cwd):  # noqa: PTH112
         raise spawn_error("", task.cwd, errno.ENOTDIR if os.path.lexists(task.cwd) else errno.ENOENT, "cwd")
     return (Mount(workspace, workspace), *(_mount(volume, workspace) for volume in container.volumes))
@@ -102,18 +104,21 @@ def _mount(volume: Volume, workspace: str) -> Mount:
     return Mount(source, volume.target, volume.read_only)
 
 
-def user(container: Container, runtime: Runtime, uid: int, gid: int) -> tuple[str | None, bool]:
+def user(container: Container, runtime: Runtime, uid: int, gid: int, kind: str) -> tuple[str | None, bool]:
     """Give whom a container runs as, and whether it keeps the caller's ids, so that files in the workspace are the caller's. None for the image's own."""
     if container.user is not None:
         return container.user, False
-    if uid == 0 or runtime.maps_caller:
-        return None, uid != 0 and runtime.keeps_id
+    if uid == 0 or kind == "service":
+        return None, False
+    if runtime.maps_caller:
+        return None, runtime.keeps_id
     return f"{uid}:{gid}", False
 
 
-def may_be_another(container: Container, runtime: Runtime, uid: int) -> bool:
+def may_be_another(container: Container, runtime: Runtime, uid: int, kind: str) -> bool:
     """Whether the container may run as somebody else than the caller."""
-    return container.user is not None or uid == 0 or (runtime.maps_caller and not runtime.keeps_id)
+    own = runtime.maps_caller and not runtime.keeps_id
+    return kind == "service" or container.user is not None or uid == 0 or own
 
 
 def fixed_env(who: str | None, keeps_id: bool, given: Variables) -> dict[str, str]:

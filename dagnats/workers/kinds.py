@@ -11,6 +11,7 @@ from dagnats.workers.opening import OpeningAction
 from dagnats.workers.shell import ShellAction
 
 if TYPE_CHECKING:
+    from dagnats.workers.container import ContainerAction
     from dagnats.workers.runtime import Runtime
 
 
@@ -25,15 +26,19 @@ class _InContainers:
         runtime: "Runtime | None",
     ) -> None:
         self._arguments = guardian, directory, dotenv, runtime
-        self._action: Action | None = None
+        self._action: ContainerAction | None = None
 
     async def run(self, task: Task, sink: Sink, stop: Stop) -> Ended:
         """Carry out one attempt."""
+        return await self.action().run(task, sink, stop)
+
+    def action(self) -> "ContainerAction":
+        """Give what it stands for."""
         if self._action is None:
             from dagnats.workers.container import ContainerAction  # noqa: PLC0415 - measured: see above
 
             self._action = ContainerAction(*self._arguments)
-        return await self._action.run(task, sink, stop)
+        return self._action
 
 
 def actions(

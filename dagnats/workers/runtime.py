@@ -1,6 +1,7 @@
 """Container runtimes: what is known of the one that is used, and its command lines, which docker and podman write nearly alike."""
 
 import re
+import secrets
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Literal
 
@@ -213,6 +214,21 @@ def container_name(run: str, step: str, attempt: int, unique: str) -> str:
     """Give a name that says whose it is, and that no other container has."""
     safe = [re.sub(r"[^A-Za-z0-9_.-]+", "-", part)[:40].strip("-") for part in (run, step)]
     return "-".join(filter(None, ("dagnats", *safe, str(attempt), unique)))
+
+
+def service_name(run: str, scope: str, service: str) -> str:
+    """Give the name of the container of a service, of which a run has one."""
+    return container_name(run, scope + "services-" + service, 1, secrets.token_hex(4))
+
+
+def port(runtime: Runtime, name: str, number: int) -> list[str]:
+    """Ask on which port of the machine one of the container is reached."""
+    return [runtime.program, "port", name, f"{number}/tcp"]
+
+
+def execute(runtime: Runtime, name: str, words: Sequence[str]) -> list[str]:
+    """Run a command in a container that runs."""
+    return [runtime.program, "exec", name, *words]
 
 
 def words_of(texts: Iterable[str] | None) -> tuple[str, ...]:

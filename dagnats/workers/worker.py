@@ -19,6 +19,7 @@ from dagnats.workers.action import Action, Ended, Failure, Stop
 from dagnats.workers.sink import OutputSink, Watcher
 
 if TYPE_CHECKING:
+    from dagnats.workers.services import Services
     from dagnats.workers.vault import Unsealed, Vault
 
 Key = tuple[str, str, int]
@@ -62,6 +63,7 @@ class Worker:
         self._done: set[Key] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         self._holder: asyncio.Task[None] | None = None
+        self._services: Services | None = None
 
     async def start(self) -> None:
         """Begin to take tasks."""
@@ -73,6 +75,8 @@ class Worker:
         """Kill what runs, without waiting for the engine to say so; it is reported as stopped."""
         for job in self._jobs.values():
             job.stop.order(kill=True)
+        if self._services is not None:
+            self._services.end(kill=True)
 
     async def close(self) -> None:
         """Take no more, and kill what runs; nothing is reported."""
@@ -83,6 +87,8 @@ class Worker:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        if self._services is not None:
+            await self._services.close()
 
     async def _hold(self) -> None:
         """Tell JetStream at a third of its patience what is being worked on."""
@@ -166,11 +172,24 @@ class Worker:
     async def _run(self, task: Task, unsealed: "Unsealed | None", sink: OutputSink, stop: Stop) -> Ended:
         if stop.ordered:
             return Ended(stopped=True)
-        if unsealed is None:
-            if task.holds_secrets:
-                return Ended(Failure(Reason.ENGINE, "this worker has no secrets, and the step needs some"))
+        if unsealed is None and task.holds_secrets:
+            return Ended(Failure(Reason.ENGINE, "this worker has no secrets, and the step needs some"))
+        if unsealed is not None:
+            if unsealed.failed is not None:
+                return unsealed.failed
+            task = unsealed.task
+        if not task.uses:
             return await self._actions[task.kind].run(task, sink, stop)
-        return unsealed.failed or await self._actions[task.kind].run(unsealed.task, sink, stop)
+        from dagnats.workers.beside import run_beside  # noqa: PLC0415 - only for those that use services
+
+        return await run_beside(self._of_services(), self._actions[task.kind], task, sink, stop)
+
+    def _of_services(self) -> "Services":
+        if self._services is None:
+            from dagnats.workers.services import Services  # noqa: PLC0415 - the same
+
+            self._services = Services(self._actions["container"].action(), self._stream, self._vault)  # type: ignore[attr-defined]
+        return self._services
 
 
 def _report(task: Task, worker: str, ended: Ended, printed: int, dropped: int) -> Report:
