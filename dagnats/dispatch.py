@@ -3,9 +3,12 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
+from msgspec.structs import replace
+
 from dagnats.bus.tasks import Task
+from dagnats.core.codec import service_record
 from dagnats.core.decide import EvaluationError
-from dagnats.core.pipeline import JSON, Container, Step
+from dagnats.core.pipeline import JSON, Container, Service, Step
 from dagnats.core.planstate import PlanState
 from dagnats.core.state import TERMINAL, RunState, Status, StepState
 from dagnats.core.text import encode_json, has_template
@@ -25,6 +28,7 @@ class Dispatch:
         self._allow_privileged = allow_privileged
         self._extra_env = {"CI": environ.get("CI", "true"), **extra_env}
         self._root_env: dict[str, dict[str, str]] = {}
+        self._rendered_services: dict[str, Sequence[Mapping[str, JSON]]] = {}
 
     def condition(self, state: RunState, step: Step) -> bool:
         """Whether the step's `if` is true. Raises EvaluationError."""
@@ -114,7 +118,42 @@ class Dispatch:
             context=_mentioned_values(context, sealed),
             pipeline=within.plan.file if within.owner is not None else "",
             container=self._container(state, box, context, secret_credentials) if box is not None else None,
+            services=self._services(state, within) if step.services else (),
+            uses=step.services,
         )
+
+    def _services(self, state: RunState, within: PlanState) -> Sequence[Mapping[str, JSON]]:
+        """Give the services of a plan; each is rendered once."""
+        if within.prefix not in self._rendered_services:
+            context = self._within(state, within, None, [])
+            self._rendered_services[within.prefix] = [
+                self._service(state, within, name, service, context) for name, service in within.plan.services.items()
+            ]
+        return self._rendered_services[within.prefix]
+
+    def _service(
+        self,
+        state: RunState,
+        within: PlanState,
+        name: str,
+        service: Service,
+        context: Mapping[str, JSON],
+    ) -> Mapping[str, JSON]:
+        box = service.container
+        secret_env = {key: text for key, text in box.env.items() if _holds_secret(within, text)}
+        secret_credentials = _secret_credentials(within, box)
+        plain = {key: text for key, text in box.env.items() if key not in secret_env}
+        command = tuple(argv_in(service.command, context)) if service.command else ()
+        container = self._container(state, box, context, secret_credentials)
+        return {
+            "name": name,
+            "scope": within.prefix,
+            "service": {**service_record(replace(service, command=command)), "container": container},
+            "env": {key: text_in(text, context, f"services.{name}.env.{key}") for key, text in plain.items()},
+            "secret_env": secret_env,
+            "secret_credentials": secret_credentials,
+            "context": _mentioned_values(context, [*secret_env.values(), *secret_credentials.values()]),
+        }
 
     def _container(
         self, state: RunState, box: Container, context: Mapping[str, JSON], sealed: Mapping[str, str]

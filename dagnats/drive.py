@@ -146,7 +146,8 @@ class _Drive:
         """Find what makes containers, if any step has one: where there is none, nothing is started."""
         plan = self._prepared.plan
         pipelines = (plan, *in_order(plan, plan.pipelines).values())
-        if all(step.container is None for one in pipelines for step in (*one.steps, *one.finally_steps)):
+        steps = (step for one in pipelines for step in (*one.steps, *one.finally_steps))
+        if all(step.container is None and not step.services for step in steps):
             return None
         from dagnats.workers.finding import find  # noqa: PLC0415 - only for those that have containers
 

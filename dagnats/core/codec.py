@@ -87,7 +87,7 @@ _ENV_FILE = ("path", "optional")
 _CONTAINER = (
     "image", "pull", "entrypoint", "user", "env", "volumes", "network", "options", "credentials", "memory", "cpus",
 )  # fmt: skip
-_SERVICE = ("container", "ports", "ready")
+_SERVICE = ("container", "command", "ports", "ready")
 _READY = ("kind", "value", "timeout_s")
 _VOLUME = ("source", "target", "read_only")
 _CREDENTIALS = ("username", "password")
@@ -285,6 +285,7 @@ def service_from(record: Mapping[str, Any]) -> Service:
         ready["value"] = tuple(ready["value"])
     return Service(
         container=container_from(record["container"]),
+        command=tuple(record.get("command", ())),
         ports=tuple(record.get("ports", ())),
         ready=Ready(**ready) if ready is not None else None,
     )

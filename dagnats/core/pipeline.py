@@ -155,10 +155,13 @@ class Ready(Struct, frozen=True):
 class Service(Struct, frozen=True):
     """A container beside the steps of a run, with the ports on which they reach it; the first one is its `<NAME>_PORT`.
 
+    Without a `command` it runs that of its image.
+
     Without `ready` it is ready when its first port takes connections, or, without ports, when it runs.
     """
 
     container: Container
+    command: tuple[str, ...] = ()
     ports: tuple[int, ...] = ()
     ready: Ready | None = None
 

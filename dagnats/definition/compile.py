@@ -52,7 +52,7 @@ def compile_pipeline(
     _check_values(root, variables, templates, strict)
     names.note_roots(name for one in (*main, *last) for name in own_names(one.node))
     names.note_roots(["failed"] if handlers else [])
-    steps = Steps(root.get("defaults") or NOTHING, handlers, templates, pipeline_steps, problems, strict=strict)
+    steps = Steps(root, handlers, templates, pipeline_steps, problems, strict=strict)
     outputs = root.get("outputs") or NOTHING
     plan = Pipeline(
         name=values.text(root.get("name")) or "",
@@ -71,6 +71,7 @@ def compile_pipeline(
         secrets=names.secrets,
         uses_git=names.uses_git,
         dotenv=values.env_files(root.get("dotenv"), problems),
+        services=steps.services.all,
     )
     if strict is not None and not problems.errors:
         note_lost_secrets(plan, {one.id: one.node for one in (*main, *last)}, problems)

@@ -96,6 +96,20 @@ class Containers:
             self._strict.command(box.fields.get("entrypoint", NOTHING), scope)
         return self._container(box.image, box.fields)
 
+    def of_service(self, node: Node, scope: Scope) -> Container | None:
+        """The container of a service, whose fields are those of a container."""
+        fields = node.fields()
+        if "image" not in fields:
+            return None  # the check of the shape has complained
+        for key in PLAIN:
+            if key in fields:
+                self._templates.value(fields[key], scope)
+        for key in SEALED:
+            if key in fields:
+                self._templates.value(fields[key], with_secrets(scope))
+        self._templates.value(fields["image"], scope)
+        return self._container(fields["image"], fields)
+
     def _check_both(self, fields: Mapping[str, Node], place: str) -> None:
         inner = _mapping(fields.get("container")).get("image")
         if "image" not in fields or "container" not in fields:

@@ -24,6 +24,7 @@ INSIDE = "the steps of the pipeline have their own"
 MEANINGLESS = {
     "image": INSIDE,
     "container": INSIDE,
+    "services": INSIDE,
     "shell": INSIDE,
     "working_dir": INSIDE,
     "env": "give the pipeline what it needs as `params`",

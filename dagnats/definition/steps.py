@@ -15,6 +15,7 @@ from dagnats.definition.pipeline_steps import MEANINGLESS, PipelineSteps
 from dagnats.definition.problems import Problems, quoted
 from dagnats.definition.schema import schema
 from dagnats.definition.scopes import Scope, with_secrets
+from dagnats.definition.services import Services
 from dagnats.definition.templates import TemplateCheck
 from dagnats.definition.tree import Node
 
@@ -33,7 +34,7 @@ class Steps:
 
     def __init__(
         self,
-        defaults: Node,
+        root: Node,
         handlers: dict[str, list[Draft]],
         templates: TemplateCheck,
         pipeline_steps: PipelineSteps,
@@ -41,12 +42,14 @@ class Steps:
         *,
         strict: "Strict | None",
     ) -> None:
+        defaults = root.get("defaults") or NOTHING
         known = schema()["properties"]["defaults"]["properties"]
         self._defaults = {name: node for name, node in defaults.fields().items() if name in known}
         self._handlers = handlers
         self._pipeline_steps = pipeline_steps
         self._fan_outs = FanOuts(templates, problems)
         self._containers = Containers(self._defaults, templates, problems, strict=strict)
+        self.services = Services(root.get("services") or NOTHING, self._containers, templates, problems)
         self._strict = strict
         self._templates = templates
         self._problems = problems
@@ -114,6 +117,7 @@ class Steps:
             pipeline=plan.file if plan is not None else None,
             params=self._pipeline_steps.params(one),
             container=container,
+            services=self.services.of_step(fields.get("services"), scope.place) if not runs else (),
         )
 
     def _shell(self, one: Draft, fields: dict[str, Node]) -> str | tuple[str, ...]:

@@ -197,6 +197,8 @@ class Services:
                 kind="service",
                 env=record.get("env", {}),
                 secret_env=record.get("secret_env", {}),
+                secret_credentials=record.get("secret_credentials", {}),
+                argv=list(service.command),
                 context=record.get("context", {}),
                 pipeline=task.pipeline,
                 container=container_record(container),
