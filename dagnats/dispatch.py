@@ -123,11 +123,14 @@ class Dispatch:
         )
 
     def _services(self, state: RunState, within: PlanState) -> Sequence[Mapping[str, JSON]]:
-        """Give the services of a plan; each is rendered once."""
+        """Give the services of a plan that any of its steps waits for; each is rendered once."""
         if within.prefix not in self._rendered_services:
             context = self._within(state, within, None, [])
+            used = {name for step in (*within.plan.steps, *within.plan.finally_steps) for name in step.services}
             self._rendered_services[within.prefix] = [
-                self._service(state, within, name, service, context) for name, service in within.plan.services.items()
+                self._service(state, within, name, service, context)
+                for name, service in within.plan.services.items()
+                if name in used
             ]
         return self._rendered_services[within.prefix]
 

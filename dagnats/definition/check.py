@@ -40,7 +40,9 @@ KEY_HINTS = {
     "if": "write an expression, or `true` or `false`",
     "allow_failure": "write `true`, or `{exit_codes: [1]}` for the exit codes with which it may fail",
 }
-INCLUDED = frozenset(["include", "steps", "params", "vars", "env"])  # which a file that others include may have
+INCLUDED = frozenset(
+    ["include", "steps", "params", "vars", "env", "services"]
+)  # which a file that others include may have
 MAX_SEARCHED = 1000  # of a text that an alias can bring to each step
 LATER = "is not supported by this version"
 Path = list[tuple[Node, str | int]]

@@ -43,15 +43,101 @@ def shape_hint(node: Node, keys: list[str | int]) -> str:
         return _step_hint(node, str(keys[-2]))
     if last == "needs" and isinstance(node.value, str) and (hint := text_hint(node.value, "step id")):
         return "write the ids in a list" + hint.replace("did you mean `", ": `[").replace("`?", "]`")
+    if "services" in keys[:3] and (hint := _of_services(node, keys)):
+        return hint
+    return _of_kind(node, keys, last)
+
+
+def _of_kind(node: Node, keys: list[str | int], last: str | int) -> str:
     if isinstance(node.value, dict):
         return _of_mapping(node, keys, last)
-    if last in BOXED or keys[-2:-1] == ["container"]:
+    if last in BOXED or keys[:1] == ["services"] or keys[-2:-1] == ["container"]:
         return _of_container(node, str(last))
     if isinstance(node.value, list) and last == "sh":
         return "write one text; `|` begins one of several lines"
     # what a step gives to a pipeline, and what a run gives, are values as those of `vars` are
     plain = (last == "params" and len(keys) > 1) or keys == ["outputs"]
     return MAPPING_HINTS.get("vars" if plain else str(last), "") if isinstance(node.value, list | str) else ""
+
+
+def _of_services(node: Node, keys: list[str | int]) -> str:
+    """What was meant by a value of `services`, of the file or of a step, and in them."""
+    value = node.value
+    if keys[0] != "services":
+        return _waited_for(node, keys[-1])
+    if len(keys) == 1:
+        return f"give each a name: `{service_written(value[0])}`" if isinstance(value, list) and value else ""
+    if len(keys) == 2:
+        return f"write `{keys[1]}: {{image: {_in_braces(value)}}}`" if isinstance(value, str) and value else ""
+    of = _IN_SERVICE.get(str(keys[2]))
+    return of(node, len(keys) > 3) if of is not None else ""
+
+
+def _waited_for(node: Node, last: str | int) -> str:
+    if isinstance(node.value, str) and last == "services":
+        return f"write a list: `[{_in_braces(node.value)}]`" if node.value else ""
+    hint = f"declare it at the top of the file, under `services`, and name it here: `[{_service_name(node)}]`"
+    return hint if isinstance(node.value, dict) and node.value else ""
+
+
+def _port(node: Node, is_item: bool) -> str:
+    value = node.value
+    port = str(value).rpartition(":")[2].partition("/")[0] if isinstance(value, str) else ""
+    port = port if port.isdecimal() else "5432" if port else ""
+    words = port if is_item else f"[{port or node.text}]"
+    return (
+        f"write the port within the container: `{words}`; steps find it by `<NAME>_PORT`" if words.strip("[]") else ""
+    )
+
+
+def _ready(node: Node, is_inner: bool) -> str:
+    example = f"tcp: {node.text}" if isinstance(node.value, int) and node.text else "cmd: pg_isready"
+    return f"write `{{{example}}}`, or one of `http` and `log`" if not is_inner else ""
+
+
+def _service_command(node: Node, is_inner: bool) -> str:
+    if is_inner or not isinstance(node.value, str) or not node.value:
+        return ""
+    text = node.value[:MAX_LOOKED_AT]
+    words = ", ".join(text.split()) if re.fullmatch(r"[\w./+-]+(?: [\w./+-]+)*", text) else 'sh, -c, "…"'
+    return f"write a list of words: `[{words}]`"
+
+
+def _service_options(node: Node, is_inner: bool) -> str:
+    is_check = not is_inner and isinstance(node.value, str) and "--health" in node.value[:MAX_LOOKED_AT]
+    return (
+        "write `ready: {cmd: …}` for a health check; other flags are a list of words: `[--shm-size=1g]`"
+        if is_check
+        else ""
+    )
+
+
+_IN_SERVICE = {"ports": _port, "ready": _ready, "command": _service_command, "options": _service_options}
+
+
+def service_written(node: Node) -> str:
+    """How a service that stands in a list elsewhere is written here."""
+    image = node.get("name") or node.get("image") or node
+    text = image.value if isinstance(image.value, str) and len(image.value) <= MAX_LOOKED_AT else "…"
+    return f"services: {{{_service_name(node)}: {{image: {_in_braces(text)}}}}}"
+
+
+def _service_name(node: Node) -> str:
+    """The name that a service would have here, by its alias or its image."""
+    given = next((one for key in ("alias", "name", "image") if (one := node.get(key)) is not None), node)
+    if isinstance(given.value, dict) and len(given.value) > 0:
+        given = Node(str(next(iter(given.value))), 0, 0)
+    text = given.value[:MAX_LOOKED_AT] if isinstance(given.value, str) else ""
+    plain = re.sub(r"[^a-z0-9_-]+", "-", text.rpartition("/")[2].partition("@")[0].partition(":")[0].lower()).strip(
+        "-_"
+    )
+    return plain[:63] if plain[:1].isalpha() else "db"
+
+
+def _in_braces(text: str) -> str:
+    """A text as it may stand within `{…}`."""
+    shown = printable(text[:MAX_LOOKED_AT])
+    return shown if re.fullmatch(r"[A-Za-z0-9_./…-]+", shown) else f'"{shown}"'
 
 
 def _of_container(node: Node, last: str) -> str:

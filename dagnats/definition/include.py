@@ -22,7 +22,7 @@ MAX_LEVELS = 8
 MAX_FILES = 100
 MAX_ENTRIES = 1000  # many files may include the same one
 MAX_STEPS = 10_000
-MAPPINGS = ("params", "vars", "env")
+MAPPINGS = ("params", "vars", "env", "services")
 KEYS = ("include", "steps", *MAPPINGS)
 
 

@@ -1,6 +1,8 @@
-"""Steps whose containers would have the machine: a run of them must be allowed by who starts it, as no file can do that."""
+"""Steps and services whose containers would have the machine: a run of them must be allowed by who starts it, as no file can do that."""
 
-from dagnats.core.pipeline import Pipeline
+from collections.abc import Iterator
+
+from dagnats.core.pipeline import Container, Pipeline
 from dagnats.core.privileges import refusals
 from dagnats.definition.problems import printable, quoted
 from dagnats.errors import UsageError
@@ -23,14 +25,19 @@ def privileged(plan: Pipeline) -> list[str]:
     known: dict[tuple[int, int], list[str]] = {}  # what the defaults give is judged once
     total = 0
     plans = (plan, *plan.pipelines.values())
-    for file, step in ((one.file, step) for one in plans for step in (*one.steps, *one.finally_steps)):
-        box = step.container
-        if box is None:
-            continue
+    for place, box in (found for one in plans for found in _containers(one)):
         key = (id(box.options), id(box.volumes))
         if key not in known:
             known[key] = [refusal.reason for refusal in refusals(box)]
         total += len(known[key])
-        place = f"{printable(step.file or file)}:{step.line}: step {quoted(step.id)}"
         found += [f"{place}: {reason}" for reason in known[key][: MAX_NOTES - len(found)]]
     return [*found, *([f"and {total - len(found)} more"] if total > len(found) else [])]
+
+
+def _containers(plan: Pipeline) -> Iterator[tuple[str, Container]]:
+    """Every container of a plan, and where it stands."""
+    for name, service in plan.services.items():
+        yield f"{printable(plan.file)}: service {quoted(name)}", service.container
+    for step in (*plan.steps, *plan.finally_steps):
+        if step.container is not None:
+            yield f"{printable(step.file or plan.file)}:{step.line}: step {quoted(step.id)}", step.container

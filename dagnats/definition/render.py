@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 
 from msgspec.structs import replace
 
-from dagnats.core.pipeline import JSON, Pipeline, Step
+from dagnats.core.pipeline import JSON, Pipeline, Service, Step
 from dagnats.definition.defaults import MAKING
 from dagnats.definition.known import Known, verdict
 from dagnats.definition.pipeline_steps import MEANINGLESS
@@ -38,6 +38,8 @@ def document(root: Node, plan: Pipeline, known: Known) -> dict[str, JSON]:
                 result[key] = _steps(node, _seen_from(plan.file, plan.steps), defaults, known)
             case "finally":
                 result[key] = _steps(node, _seen_from(plan.file, plan.finally_steps), defaults, known)
+            case "services":
+                result[key] = {name: _service(one, plan.services[name], known) for name, one in node.fields().items()}
             case "outputs":
                 result[key] = {name: settled(value.plain(), known) for name, value in node.fields().items()}
             case "defaults" | "include":
@@ -45,6 +47,15 @@ def document(root: Node, plan: Pipeline, known: Known) -> dict[str, JSON]:
             case _:
                 result[key] = node.plain()
     return result
+
+
+def _service(node: Node, service: Service, known: Known) -> JSON:
+    made = settled_container(service.container, known)
+    result = dict(made["container"]) if isinstance(made.get("container"), dict) else made
+    if service.command:
+        words = [word for text in service.command for word in settled_words(text, known)]
+        result["command"] = words if words and words[0] else list(service.command)
+    return result | {key: one.plain() for key, one in node.fields().items() if key in ("ports", "ready")}
 
 
 def _seen_from(file: str, steps: Sequence[Step]) -> list[Step]:

@@ -1,15 +1,20 @@
 """`services`: what the shape of a file can not say of them, and how the plan holds them."""
 
+import re
+
 from dagnats.core.pipeline import Ready, Service
 from dagnats.core.text import has_template
 from dagnats.definition import values
 from dagnats.definition.containers import Containers
+from dagnats.definition.hints import service_written
 from dagnats.definition.problems import Problems, quoted
 from dagnats.definition.scopes import IN_PIPELINE, Scope
 from dagnats.definition.templates import TemplateCheck
 from dagnats.definition.tree import Node
 from dagnats.definition.words import suggest
 
+MAX_SHOWN = 60
+ADDRESS = "[0-9]{0,5}/[!-~]*"
 KINDS = ("tcp", "http", "cmd", "log")
 
 
@@ -36,7 +41,7 @@ class Services:
             elif name in self._nodes:
                 names.append(name)
             elif name:
-                hint = suggest(name, list(self._nodes), self._problems) or "declare it under `services` of the file"
+                hint = suggest(name, list(self._nodes), self._problems) or _declared_as(name)
                 self._problems.add(item, f"{place} waits for the service {quoted(name)}, which there is not", hint)
         return tuple(names)
 
@@ -50,7 +55,7 @@ class Services:
             self._templates.value(command, scope)
         ports = self._ports(node.get("ports"))
         words = tuple(word for word in map(values.as_text, command.items()) if word is not None) if command else ()
-        return Service(container, command=words, ports=ports, ready=self._ready(node.get("ready"), ports))
+        return Service(container, command=words, ports=ports, ready=self._ready(node.get("ready"), ports, scope.place))
 
     def _ports(self, node: Node | None) -> tuple[int, ...]:
         ports: list[int] = []
@@ -61,19 +66,21 @@ class Services:
                 ports.append(item.value)
         return tuple(ports)
 
-    def _ready(self, node: Node | None, ports: tuple[int, ...]) -> Ready | None:
+    def _ready(self, node: Node | None, ports: tuple[int, ...], place: str) -> Ready | None:
         fields = node.fields() if node is not None else {}
-        if node is None or not fields:
+        if node is None or not {*KINDS, "timeout"}.issuperset(fields):
             return None
         kinds = [kind for kind in KINDS if kind in fields]
         if len(kinds) != 1:
             message = "says in several ways" if kinds else "does not say"
             self._problems.add(
-                node, f"`ready` {message} when the service is ready", "write one of `tcp`, `http`, `cmd` and `log`"
+                node, f"`ready` of {place} {message} when it is ready", "write one of `tcp`, `http`, `cmd` and `log`"
             )
             return None
         (kind,) = kinds
         timeout_s = values.duration(fields.get("timeout"), self._problems) or Ready("log", "").timeout_s
+        if kind == "tcp" and type(fields[kind].value) is not int:
+            return None  # the check of the shape has complained
         ready = Ready(kind, _value(fields[kind]), timeout_s)  # type: ignore[arg-type]  # one of KINDS
         self._check_ready(ready, fields[kind], ports)
         return ready
@@ -81,10 +88,10 @@ class Services:
     def _check_ready(self, ready: Ready, node: Node, ports: tuple[int, ...]) -> None:
         if has_template(str(node.plain())):
             self._problems.add(node, "`ready` may hold no template", "write the value itself")
-        elif ready.kind == "http" and "/" not in str(ready.value):
+        elif ready.kind == "http" and not re.fullmatch(ADDRESS, str(ready.value)):
             hint = "write `/health` or `8080/health`"
             self._problems.add(node, f"`http` is a path, or a port and a path; it is {quoted(str(ready.value))}", hint)
-        elif ready.port is not None and ready.port not in ports:
+        elif ready.port and ready.port not in ports:
             hint = "add it there, so that it can be reached"
             self._problems.add(node, f"the port {ready.port} is not one of `ports`", hint)
         elif ready.kind == "http" and not ports:
@@ -99,6 +106,13 @@ class Services:
                 message = f"{both} would have the same variables, {variable}_HOST and {variable}_PORT"
                 self._problems.add(node.keys[name], message, "give one of them another name")
             taken[variable] = name
+
+
+def _declared_as(name: str) -> str:
+    """How a service that is not declared would be; elsewhere an image stands for one."""
+    if len(name) > MAX_SHOWN or not re.search("[:/.]", name):
+        return "declare it under `services` of the file"
+    return f"declare it at the top of the file, `{service_written(Node(name, 0, 0))}`, and wait for it by that name"
 
 
 def _value(node: Node) -> int | str | tuple[str, ...]:

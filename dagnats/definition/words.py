@@ -60,9 +60,7 @@ STEP_WORDS = _by_word({
     "did you mean `finally`, beside `steps`?": "on_exit cleanup always_run",
     STAGES: "stage stages",
 })  # fmt: skip
-INCLUDED = (
-    "a file that is included holds `steps`, `params`, `vars`, `env` and `include`; this belongs in the file that is run"
-)
+INCLUDED = "a file that is included holds `steps`, `params`, `vars`, `env`, `services` and `include`; this belongs in the file that is run"
 FOREIGN: dict[str, dict[str, str]] = {
     "step": STEP_WORDS,
     "defaults": STEP_WORDS | _by_word({
@@ -112,7 +110,7 @@ FOREIGN: dict[str, dict[str, str]] = {
     }),
     "var from a script": _by_word({"a var from a script has `sh` and nothing else": "default timeout env dir shell required"}),
     "included file": _by_word({
-        INCLUDED: "name description dotenv secrets services defaults max_parallel timeout fail_fast finally outputs",
+        INCLUDED: "name description dotenv secrets defaults max_parallel timeout fail_fast finally outputs",
     }),
     "foreach": _by_word({"did you mean `items`?": "in list of", "did you mean `as`?": "item name var loop_var"}),
     "dotenv file": _by_word({"did you mean `path`?": "file name", "did you mean `optional`?": "required missing_ok"}),
@@ -136,6 +134,37 @@ FOREIGN: dict[str, dict[str, str]] = {
         "write it as a flag: `options: [--privileged]`, and start the run with `--allow-privileged`": "privileged",
         "write it as a flag in `options`, for example `--shm-size=1g`": "shm_size cap_add cap_drop devices hostname ulimits tmpfs platform dns labels security_opt",
         "a container of a step publishes no ports; `network: host` shares those of the machine": "ports expose publish",
+    }),
+    "service": _by_word({
+        "did you mean `image`?": "name img docker uri",
+        "its name here is what steps know it by: `<NAME>_HOST`; remove the line": "alias hostname container_name",
+        "did you mean `env`?": "environment variables vars",
+        "did you mean `ports`?": "port expose publish",
+        "did you mean `command`?": "cmd args arguments run script",
+        "did you mean `ready`? For example `ready: {cmd: pg_isready}`": (
+            "healthcheck health_check health readiness readiness_probe liveness_probe wait wait_for wait_until probe check"
+        ),
+        "its time is of `ready`: `ready: {tcp: 5432, timeout: 2m}`": "timeout start_period",
+        "did you mean `volumes`?": "mounts volume volume_mounts binds mount",
+        "did you mean `network`?": "network_mode networks net",
+        "did you mean `options`?": "flags create_options docker_args opts",
+        "did you mean `credentials`?": "auth registry_auth registry login",
+        "did you mean `pull`?": "pull_policy image_pull_policy policy",
+        "did you mean `memory`?": "mem mem_limit memory_limit",
+        "did you mean `cpus`?": "cpu cpu_limit cpu_count",
+        "services start together, and a step waits until all that it uses are ready; remove the line": "needs depends_on",
+        "a service that ends fails the steps that use it; remove the line": "restart retry",
+        "write it as a flag: `options: [--privileged]`, and start the run with `--allow-privileged`": "privileged",
+        "write it as a flag in `options`, for example `--shm-size=1g`": "shm_size cap_add cap_drop devices ulimits tmpfs platform labels security_opt",
+        "there is nothing to build: build the image in a step, with the runtime, or name one": "build dockerfile",
+    }),
+    "ready": _by_word({
+        "did you mean `tcp`?": "port socket",
+        "did you mean `http`? It is a path, or a port and a path": "url path get http_get https",
+        "did you mean `cmd`?": "command exec test script run sh",
+        "did you mean `log`?": "text message output logs stdout line regex",
+        "did you mean `timeout`?": "wait start_period within max_wait timeout_seconds",
+        "it is looked at again and again until `timeout`; remove the line": "interval retries attempts period delay initial_delay",
     }),
     "volume": _by_word({
         "did you mean `source`?": "src from host host_path name volume",

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from dagnats.core.graph import graph_of, levels
 from dagnats.core.pipeline import JSON, Pipeline, Step
 from dagnats.report.lanes import drawn
-from dagnats.report.plan import instances, traits
+from dagnats.report.plan import instances, service_traits, traits
 from dagnats.report.view import clean
 
 _MAX_NOTE = 60
@@ -20,6 +20,9 @@ def ascii_lines(plan: Pipeline, *, unicode: bool = True) -> Iterator[str]:
             yield title
             yield ""
             yield from drawn(steps, {step.id: _label(step) for step in steps}, unicode=unicode)
+    if plan.services:
+        yield from ("", "services", "")
+        yield from (f"{name}  ({'; '.join(service_traits(service))})" for name, service in plan.services.items())
 
 
 def _label(step: Step) -> str:
@@ -54,13 +57,24 @@ def mermaid_lines(plan: Pipeline) -> Iterator[str]:
             yield "    end"
     if nested:
         yield "    steps_ -.-> finally_"
+    yield from _mermaid_services(plan)
+
+
+def _mermaid_services(plan: Pipeline) -> Iterator[str]:
+    if plan.services:
+        yield '    subgraph services_["services"]'
+        for place, (name, service) in enumerate(plan.services.items(), 1):
+            yield f'        v{place}(["{_entities([name, clean(service.container.image)])}"])'
+        yield "    end"
 
 
 def _mermaid(step: Step) -> str:
     """Write a label: everything that could be markup or end the label is written as an entity."""
-    return "<br>".join(
-        "".join(c if c.isalnum() or c in _PLAIN else f"#{ord(c)};" for c in line) for line in _lines(step)
-    )
+    return _entities(_lines(step))
+
+
+def _entities(lines: Sequence[str]) -> str:
+    return "<br>".join("".join(c if c.isalnum() or c in _PLAIN else f"#{ord(c)};" for c in line) for line in lines)
 
 
 def dot_lines(plan: Pipeline) -> Iterator[str]:
@@ -80,7 +94,18 @@ def dot_lines(plan: Pipeline) -> Iterator[str]:
             yield from (f"    {_dot(id_)} -> _ended [style=dotted, arrowhead=none];" for id_ in _ends(plan.steps))
             starts = (step.id for step in plan.finally_steps if not step.needs)
             yield from (f"    _ended -> {_dot(id_)} [style=dotted];" for id_ in starts)
+    yield from _dot_services(plan)
     yield "}"
+
+
+def _dot_services(plan: Pipeline) -> Iterator[str]:
+    if plan.services:
+        yield "    subgraph cluster_services {"
+        yield '        label="services";'
+        for name, service in plan.services.items():
+            label = _dot(f"{name}\n{clean(service.container.image)}")
+            yield f"        {_dot('services.' + name)} [label={label}, shape=ellipse];"
+        yield "    }"
 
 
 def _dot_steps(steps: Sequence[Step], indent: str) -> Iterator[str]:
@@ -118,12 +143,17 @@ def graph_data(plan: Pipeline) -> JSON:
                 "handles": step.handles,
                 "pipeline": step.pipeline,
                 "image": step.container.image if step.container is not None else None,
+                "services": list(step.services),
                 "line": step.line,
             }
             for step in steps
         ]
         edges += [{"from": need, "to": step.id} for step in steps for need in step.needs]
-    return {"name": plan.name, "nodes": nodes, "edges": edges}
+    services: JSON = [
+        {"name": name, "image": service.container.image, "ports": list(service.ports)}
+        for name, service in plan.services.items()
+    ]
+    return {"name": plan.name, "nodes": nodes, "edges": edges, "services": services}
 
 
 def numbers(plan: Pipeline) -> dict[str, str]:

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from dagnats.core.fanout import cells, labels
 from dagnats.core.graph import graph_of, levels
-from dagnats.core.pipeline import JSON, Pipeline, Retry, Step
+from dagnats.core.pipeline import JSON, Pipeline, Retry, Service, Step
 from dagnats.core.privileges import refused
 from dagnats.core.text import encode_json
 from dagnats.definition.known import Known, Verdict, verdict
@@ -44,6 +44,10 @@ def _facts(plan: Pipeline, known: Known) -> Iterator[str]:
         whose = "" if one is plan else f" of {clean(one.file)}"
         for name, source in one.secrets.items():
             yield f"  secrets.{name}{whose}: asked for when the run starts ({_cut(clean(source))})"
+    for one in (plan, *plan.pipelines.values()):
+        whose = "" if one is plan else f" of {clean(one.file)}"
+        for name, service in one.services.items():
+            yield f"  services.{name}{whose}: {'; '.join(service_traits(service))}"
     for flag, ids in plan.selection.items():
         yield f"  --{flag} {' '.join(ids)}"
     if plan.left_out:
@@ -80,6 +84,7 @@ def plan_data(plan: Pipeline, known: Known) -> JSON:
         "secrets": dict(plan.secrets),
         "selection": {flag: list(ids) for flag, ids in plan.selection.items()},
         "left_out": list(plan.left_out),
+        "services": _services(plan),
         "steps": _data(plan.steps, verdicts),
         "finally": _data(plan.finally_steps, verdicts),
         "pipelines": {file: _inner(one) for file, one in plan.pipelines.items()},
@@ -161,6 +166,19 @@ def traits(step: Step) -> Iterator[str]:
         yield "may fail"
 
 
+def service_traits(service: Service) -> Iterator[str]:
+    """Say what a service is."""
+    yield clean(service.container.image)
+    if service.ports:
+        yield f"{'port' if len(service.ports) == 1 else 'ports'} {', '.join(map(str, service.ports))}"
+    ready = service.ready
+    if ready is not None:
+        value = " ".join(ready.value) if isinstance(ready.value, tuple) else str(ready.value)
+        yield f"ready by {ready.kind} {_cut(clean(value))} within {_span(ready.timeout_s)}"
+    if refused(service.container) is not None:
+        yield "needs --allow-privileged"
+
+
 def instances(step: Step) -> list[str] | None:
     """Name the instances of a step that has some, as far as the plan alone says."""
     if step.fan_out is None or not step.fan_out.is_matrix:
@@ -196,6 +214,7 @@ def _data(steps: Sequence[Step], verdicts: Verdicts) -> list[JSON]:
             "handles": step.handles,
             "pipeline": step.pipeline,
             "params": dict(step.params),
+            "services": list(step.services),
             "image": step.container.image if step.container is not None else None,
             "privileged": refused(step.container) if step.container is not None else None,
         }
@@ -209,9 +228,30 @@ def _inner(plan: Pipeline) -> JSON:
     return {
         "name": plan.name,
         "secrets": dict(plan.secrets),
+        "services": _services(plan),
         "steps": _data(plan.steps, unknown),
         "finally": _data(plan.finally_steps, unknown),
     }
+
+
+def _services(plan: Pipeline) -> JSON:
+    return {
+        name: {
+            "image": service.container.image,
+            "ports": list(service.ports),
+            "ready": _ready(service),
+            "privileged": refused(service.container),
+        }
+        for name, service in plan.services.items()
+    }
+
+
+def _ready(service: Service) -> JSON:
+    ready = service.ready
+    if ready is None:
+        return None
+    value = list(ready.value) if isinstance(ready.value, tuple) else ready.value
+    return {"kind": ready.kind, "value": value, "timeout_s": ready.timeout_s}
 
 
 def _condition(step: Step, found: Verdict) -> JSON:

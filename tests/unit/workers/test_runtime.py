@@ -112,7 +112,12 @@ def test_variables_that_no_shell_can_set(name):
     ],
 )
 def test_files_are_the_callers(runtime, uid, user, expected):
-    assert inside.user(Container(image="i", user=user), runtime, uid, 100) == expected
+    assert inside.user(Container(image="i", user=user), runtime, uid, 100, "container") == expected
+
+
+def test_a_service_is_whom_its_image_names():
+    assert inside.user(Container(image="i"), DOCKER, 1000, 100, "service") == (None, False)
+    assert inside.user(Container(image="i", user="1"), DOCKER, 1000, 100, "service") == ("1", False)
 
 
 @pytest.mark.parametrize(
