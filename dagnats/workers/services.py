@@ -75,9 +75,9 @@ class _Tap:
         """Name the sources that are paused while a reader is slow."""
         self._sink.throttles(*sources)
 
-    def hide(self, text: str) -> str:
+    def hide(self, text: str, *, goes_on: bool = False) -> str:
         """Give a text without secrets."""
-        return self._sink.hide(text)
+        return self._sink.hide(text, goes_on=goes_on)
 
     def silent_s(self) -> float:
         """A service may be silent."""
