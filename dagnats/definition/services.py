@@ -54,6 +54,9 @@ class Services:
         if command is not None:
             self._templates.value(command, scope)
         ports = self._ports(node.get("ports"))
+        if ports and container.network == "none":
+            message = f"{scope.place} has `ports`, and no network on which a step could reach it"
+            self._problems.add(node.keys["network"], message, "remove one of them")
         words = tuple(word for word in map(values.as_text, command.items()) if word is not None) if command else ()
         return Service(container, command=words, ports=ports, ready=self._ready(node.get("ready"), ports, scope.place))
 

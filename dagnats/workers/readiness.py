@@ -10,7 +10,7 @@ from dagnats.core.pipeline import Ready
 
 LOOK_S = 2.0
 CLOSED_S = 0.1  # a proxy of the runtime takes a connection and closes it at once while nobody listens behind it
-HEAD_MAX_BYTES = 4096
+LINE_MAX_BYTES = 4096
 
 
 class Probe(Struct, frozen=True):
@@ -51,9 +51,7 @@ async def _connects(probe: Probe) -> bool:
     except OSError:
         return False
     finally:
-        writer.close()
-        with contextlib.suppress(OSError):
-            await writer.wait_closed()
+        await _close(writer)
 
 
 async def _answers(probe: Probe, path: str) -> bool:
@@ -61,14 +59,25 @@ async def _answers(probe: Probe, path: str) -> bool:
         return False
     try:
         async with asyncio.timeout(LOOK_S):
-            reader, writer = await asyncio.open_connection(probe.host, probe.port)
+            reader, writer = await asyncio.open_connection(probe.host, probe.port, limit=LINE_MAX_BYTES)
             try:
                 request = f"GET {path} HTTP/1.1\r\nHost: {probe.host}:{probe.port}\r\nConnection: close\r\n\r\n"
                 writer.write(request.encode())
                 await writer.drain()
-                status = (await reader.read(HEAD_MAX_BYTES)).split(b" ", 2)
+                status = (await reader.readline()).split()
             finally:
-                writer.close()
-    except (OSError, TimeoutError):
+                await _close(writer)
+    except (OSError, TimeoutError, ValueError):  # or a first line without an end
         return False
-    return len(status) > 1 and status[0].startswith(b"HTTP/") and status[1][:1] in (b"2", b"3")
+    return (
+        len(status) > 1
+        and status[0].startswith(b"HTTP/")
+        and len(status[1]) == len("200")
+        and status[1][:1] in (b"2", b"3")
+    )
+
+
+async def _close(writer: asyncio.StreamWriter) -> None:
+    writer.close()
+    with contextlib.suppress(OSError):
+        await writer.wait_closed()
