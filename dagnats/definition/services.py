@@ -28,6 +28,7 @@ class Services:
         self._problems = problems
         self.all = {name: made for name, one in self._nodes.items() if (made := self._service(name, one)) is not None}
         self._check_variables(node)
+        self._check_ports()
 
     def of_step(self, node: Node | None, place: str) -> tuple[str, ...]:
         """Give the services that a step waits for: those that it names, else all."""
@@ -99,6 +100,20 @@ class Services:
             self._problems.add(node, f"the port {ready.port} is not one of `ports`", hint)
         elif ready.kind == "http" and not ports:
             self._problems.add(node, "`http` needs a port", "name it in `ports`")
+
+    def _check_ports(self) -> None:
+        """Those of the default network share one, and those of `host` that of the machine."""
+        taken: dict[tuple[str, int], str] = {}
+        for name, service in self.all.items():
+            for port in service.ports:
+                key = service.container.network, port
+                if key in taken:
+                    both = f"services {quoted(taken[key])} and {quoted(name)}"
+                    hint = "have one of them listen on another port"
+                    self._problems.add(
+                        self._nodes[name].keys["ports"], f"{both} share a network, and the port {port}", hint
+                    )
+                taken[key] = name
 
     def _check_variables(self, node: Node) -> None:
         taken: dict[str, str] = {}
