@@ -126,20 +126,19 @@ class Services:
             running = group[name]
             if running.ready is not None:
                 await asyncio.shield(running.ready)
-            self._check(running)
+            self._check(task)
         return self._reach([group[name] for name in task.uses], group)
 
     async def lost(self, task: Task) -> ServiceError:
         """Wait until one of those that the task uses has ended."""
         group = self._group(task)
-        waiting = [running.whole for name in task.uses if (running := group[name]).whole is not None]
+        waiting = [whole for running in _needed(task, group) if (whole := running.whole) is not None]
         await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
         return self.why_lost(task) or ServiceError("a service has ended")
 
     def why_lost(self, task: Task) -> ServiceError | None:
         """Say which of those that the task uses has ended."""
-        for name in task.uses:
-            running = self._group(task)[name]
+        for running in _needed(task, self._group(task)):
             message = running.ended()
             if message is not None:
                 return ServiceError(message, running.tap.lines())
@@ -162,10 +161,10 @@ class Services:
         await asyncio.gather(*(running.whole for running in everyone if running.whole), return_exceptions=True)
         await asyncio.gather(*(running.ready for running in everyone if running.ready), return_exceptions=True)
 
-    def _check(self, running: _Running) -> None:
-        message = running.ended()
-        if message is not None:
-            raise ServiceError(message, running.tap.lines())
+    def _check(self, task: Task) -> None:
+        error = self.why_lost(task)
+        if error is not None:
+            raise error
 
     def _group(self, task: Task) -> dict[str, _Running]:
         """Give the services of the task's part of the run; they are started with the first task that asks."""
@@ -280,6 +279,14 @@ class Services:
         joined = [one for one in group.values() if one.service.container.network == "default"]
         shared = [one for one in used if one.service.container.network == "default"]
         return Reach(outside, inside, f"container:{joined[0].container}" if shared else "host" if used else None)
+
+
+def _needed(task: Task, group: Mapping[str, _Running]) -> list[_Running]:
+    """Give the services that must live while the task runs: those that it uses, and before them the one whose network they share."""
+    used = [group[name] for name in task.uses]
+    joined = (running for running in group.values() if running.service.container.network == "default")
+    anchor = next(joined, None) if any(one.service.container.network == "default" for one in used) else None
+    return used if anchor is None or anchor in used else [anchor, *used]
 
 
 def key_of(task: Task) -> str:
