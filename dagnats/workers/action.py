@@ -29,6 +29,9 @@ class Failure(Struct, frozen=True):
     exit_code: int | None = None
 
 
+Over = Callable[[Failure | None], None]  # is told how what ran has ended
+
+
 class Ended(Struct, frozen=True):
     """How an attempt ended: well, by a failure, or because it was told to stop. `note` is for the person who watches.
 

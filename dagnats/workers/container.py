@@ -18,7 +18,7 @@ from dagnats.pipes import capture
 from dagnats.process import Guardian, GuardianDied, SpawnError
 from dagnats.workers import inside
 from dagnats.workers import runtime as commands
-from dagnats.workers.action import Ended, Failure, Sink, Stop
+from dagnats.workers.action import Ended, Failure, Over, Sink, Stop
 from dagnats.workers.attempt import Watchdog, concluded
 from dagnats.workers.box import NO_BASH, Box
 from dagnats.workers.finding import find, sweeper
@@ -39,6 +39,7 @@ class _Attempt(Struct, frozen=True):
     life: Life
     box: Box
     runner: str
+    over: Over | None
 
 
 class ContainerAction:
@@ -58,12 +59,14 @@ class ContainerAction:
         self._fetching: dict[str, asyncio.Lock] = {}
         self._alive = 0
 
-    async def run(self, task: Task, sink: Sink, stop: Stop, *, name: str | None = None) -> Ended:
-        """Carry out one attempt, or have a service run, in a container of this name."""
+    async def run(
+        self, task: Task, sink: Sink, stop: Stop, *, name: str | None = None, over: Over | None = None
+    ) -> Ended:
+        """Carry out one attempt, or have a service run, in a container of this name; `over` is told how it ended before it is removed."""
         try:
             if self._runtime is None:
                 self._runtime = await find(self._guardian, os.environ)
-            return await self._run(self._attempt(self._runtime, task, sink, name), stop)
+            return await self._run(self._attempt(self._runtime, task, sink, name, over), stop)
         except (GuardianDied, UsageError) as error:
             return Ended(Failure(Reason.ENGINE, str(error)))
 
@@ -89,7 +92,7 @@ class ContainerAction:
         answer = await capture(self._guardian, argv(self._runtime), cwd="/", timeout_s=ANSWER_S, client=True)
         return answer.stdout if answer.exit.ok else None
 
-    def _attempt(self, runtime: Runtime, task: Task, sink: Sink, name: str | None) -> _Attempt:
+    def _attempt(self, runtime: Runtime, task: Task, sink: Sink, name: str | None, over: Over | None) -> _Attempt:
         container = container_from(task.container or {})
         name = name or commands.container_name(task.run, task.step, task.attempt, secrets.token_hex(4))
         return _Attempt(
@@ -100,6 +103,7 @@ class ContainerAction:
             life=Life(self._guardian, runtime, name),
             box=Box(self._directory, task, shared=inside.may_be_another(container, runtime, os.geteuid(), task.kind)),
             runner=self._guardian.mark,
+            over=over,
         )
 
     async def _run(self, attempt: _Attempt, stop: Stop) -> Ended:
@@ -141,16 +145,19 @@ class ContainerAction:
             await self._make(attempt, made, env.by_name)
             watchdog.watch_silence()
             state = await life.run(attempt.sink)
+            if watchdog.is_ending:
+                return None
+            program = await self._program(attempt) if state.code != 0 else ""
+            told = box.told() if why else None
+            failure = failure_of(state, told, task, attempt.container, why=why, program=program)
+            if attempt.over is not None:
+                attempt.over(failure)  # podman removes no container whose network another has: those have to end first
         finally:
             if await life.remove():
                 self._count(life.runtime, -1)
             else:  # the guardian tries again at the end of the run
                 attempt.sink.put("err", f"dagnats: the container {life.name} could not be removed\n".encode())
-        if watchdog.is_ending:
-            return None
-        program = await self._program(attempt) if state.code != 0 else ""
-        told = box.told() if why else None
-        return failure_of(state, told, task, attempt.container, why=why, program=program)
+        return None if watchdog.is_ending else failure
 
     async def _program(self, attempt: _Attempt) -> str:
         """Name what a container ran, for whoever reads that it is missing; what an image runs by itself has to be asked for."""

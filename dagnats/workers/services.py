@@ -6,7 +6,7 @@ reaches them there, a step in a container joins that network. So names need no r
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
 from msgspec import Struct, field
 from msgspec.structs import replace
@@ -15,7 +15,7 @@ from dagnats.bus.output import OutputStream
 from dagnats.bus.tasks import Task
 from dagnats.core.codec import container_record, service_from
 from dagnats.core.pipeline import Ready, Service
-from dagnats.workers.action import Ended, Pausable, Sink, Stop
+from dagnats.workers.action import Ended, Failure, Over, Pausable, Sink, Stop
 from dagnats.workers.readiness import Probe, is_ready
 from dagnats.workers.runtime import service_name
 from dagnats.workers.sink import OutputSink
@@ -38,8 +38,10 @@ class ServiceError(Exception):
 class Host(Protocol):
     """Carries services out."""
 
-    async def run(self, task: Task, sink: Sink, stop: Stop, *, name: str | None = None) -> Ended:
-        """Run a container of this name until it ends or is stopped."""
+    async def run(
+        self, task: Task, sink: Sink, stop: Stop, *, name: str | None = None, over: Over | None = None
+    ) -> Ended:
+        """Run a container of this name until it ends or is stopped; `over` is told how it ended before it is removed."""
 
     async def is_running(self, name: str) -> bool:
         """Whether it has been started."""
@@ -99,15 +101,32 @@ class _Running(Struct):
     whole: "asyncio.Task[Ended] | None" = None
     ready: "asyncio.Task[None] | None" = None
     outside_port: int | None = None
+    over: "asyncio.Future[Failure | None]" = field(default_factory=lambda: asyncio.get_running_loop().create_future())
+    shares: "list[_Running]" = field(default_factory=list)
+
+    def is_over(self, failure: Failure | None) -> None:
+        """Take note of its end, though its container is still there; those that share its network go with it, or it could not be removed."""
+        if not self.over.done():
+            self.over.set_result(failure)
+        for other in self.shares:
+            other.stop.order()
 
     def ended(self) -> str | None:
         """Say how it ended, if it has."""
+        if self.over.done():
+            return self._message(self.over.result())
         if self.whole is None or not self.whole.done():
             return None
         if self.whole.cancelled() or self.whole.exception() is not None:
             return f"service {self.name} could not be kept running"
-        failure = self.whole.result().failure
+        return self._message(self.whole.result().failure)
+
+    def _message(self, failure: Failure | None) -> str:
         return f"service {self.name} has ended: {failure.message if failure is not None else 'exit code 0'}"
+
+    def ends(self) -> "list[asyncio.Future[Any]]":
+        """Give what is done when it has ended."""
+        return [self.over, *([self.whole] if self.whole is not None else [])]
 
 
 class Services:
@@ -132,7 +151,7 @@ class Services:
     async def lost(self, task: Task) -> ServiceError:
         """Wait until one of those that the task uses has ended."""
         group = self._group(task)
-        waiting = [whole for running in _needed(task, group) if (whole := running.whole) is not None]
+        waiting = [end for running in _needed(task, group) for end in running.ends()]
         await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
         return self.why_lost(task) or ServiceError("a service has ended")
 
@@ -206,6 +225,8 @@ class Services:
             sink = OutputSink(part, self._stream, None, unsealed.masker if unsealed is not None else None)
             running = group[name] = _Running(name, service, own, _Tap(sink))
             before = group[joined[0]] if name in joined[1:] else None
+            if before is not None:
+                before.shares.append(running)
             if unsealed is not None and unsealed.failed is not None:
                 running.whole = asyncio.ensure_future(_given(unsealed.failed))
                 continue
@@ -219,7 +240,7 @@ class Services:
                 await self._until_running(before)
                 if before.whole is not None and before.whole.done():
                     return before.whole.result()
-            return await self._host.run(part, running.tap, running.stop, name=running.container)
+            return await self._host.run(part, running.tap, running.stop, name=running.container, over=running.is_over)
         finally:
             await sink.finish()
 

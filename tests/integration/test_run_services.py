@@ -211,6 +211,23 @@ steps:
     assert result.took_s < BOUND_S / 2
 
 
+def test_with_the_first_one_ends_the_network_of_all(tmp_path):
+    place = Place(engine("podman"), tmp_path, free_port())
+    result = place.run(
+        """
+services:
+  first: {IMAGE, SHARED, command: [sh, -c, "echo ready; until test -e /p/used; do sleep 0.1; done; exit 7"], ready: {log: ready}}
+  second: {IMAGE, command: [sh, -c, "exec sleep 60"]}
+steps:
+  - {id: a, services: [second], run: touch used; exec sleep 60}
+  - {id: b, needs: [], services: [first], run: exec sleep 60}
+""",
+        code=1,
+    )
+    assert result.text.count("✗ a  service first has ended: exit code 7") > 0
+    assert statuses(place.state()) == {"a": "failed", "b": "failed"}
+
+
 def test_it_ends_before_it_is_ready(place):
     result = place.run(
         """
