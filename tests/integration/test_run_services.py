@@ -211,6 +211,19 @@ steps:
     assert result.took_s < BOUND_S / 2
 
 
+def test_it_ends_while_a_step_shares_its_network(place):
+    result = place.run(
+        """
+services:
+  web: {IMAGE, NETWORK, SHARED, command: [sh, -c, "echo ready; until test -e /p/used; do sleep 0.1; done; exit 7"], ready: {log: ready}}
+steps: [{id: a, container: {IMAGE}, run: touch used; exec sleep 60}]
+""",
+        code=1,
+    )
+    assert "✗ a  service web has ended: exit code 7" in result.text
+    assert result.took_s < 30.0  # so long a removal is tried again, and a step would run on
+
+
 def test_with_the_first_one_ends_the_network_of_all(tmp_path):
     place = Place(engine("podman"), tmp_path, free_port())
     result = place.run(
