@@ -1,7 +1,7 @@
 """The container runtimes that tests run on: those that `DAGNATS_TEST_PODMAN_ENV` and `DAGNATS_TEST_DOCKER_ENV` name, or those on PATH.
 
 Each names a file of `export NAME=VALUE …` lines, in which `CI_IMAGE` is a local image that has a `sh` and no bash. Without such a file, `CI_IMAGE` of
-the environment is used, with the runtime as it is.
+the environment is used, with the runtime as it is; where `CI_ENGINE` names it, no test of it is skipped.
 """
 
 import os
@@ -81,5 +81,6 @@ def engine(name: str) -> Engine:
         words = [word for line in Path(file).read_text().splitlines() for word in shlex.split(line)]
         return Engine(name, kept | dict(word.split("=", 1) for word in words if "=" in word))
     if shutil.which(name) is None or "CI_IMAGE" not in os.environ:
+        assert os.environ.get("CI_ENGINE") != name, f"CI_ENGINE says that there is {name}, and CI_IMAGE no image"
         pytest.skip(f"needs {name}: DAGNATS_TEST_{name.upper()}_ENV, or {name} on PATH and an image in CI_IMAGE")
     return Engine(name, dict(os.environ))
