@@ -97,8 +97,8 @@ class Server:
             host=self._host, name=self._directory.name, max_payload=MAX_PAYLOAD_BYTES, token=self._token, store=store
         )
         descriptor = os.open(self._config, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        with os.fdopen(descriptor, "w") as file:
-            file.write(text)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(os.fsencode(text))  # a path may be no UTF-8
 
     def start(self) -> None:
         """Start the process; it listens some milliseconds later."""

@@ -225,3 +225,13 @@ def test_a_run_that_is_refused_takes_nothing_from_one_that_goes_on(tmp_path):
         assert run.end().code == 0
     assert (tmp_path / ".dagnats" / ".gitignore").exists()
     check_journal(tmp_path)
+
+
+def test_a_project_whose_path_is_not_utf8(tmp_path):
+    workspace = Path(os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9"))
+    workspace.mkdir()
+    write_pipeline(workspace, 'name: p\nsteps: [{run: "pwd; echo reached"}]\n')
+    result = dagnats(["run", "pipeline.yaml", "--summary", "s.md", "--html", "h.html", "--junit", "j.xml"], workspace)
+    assert result.code == 0, result.text
+    assert "step-1 | reached" in result.text
+    assert dagnats(["report"], workspace).text == (workspace / "s.md").read_text()
