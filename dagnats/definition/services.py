@@ -72,8 +72,8 @@ class Services:
 
     def _ready(self, node: Node | None, ports: tuple[int, ...], place: str) -> Ready | None:
         fields = node.fields() if node is not None else {}
-        if node is None or not {*KINDS, "timeout"}.issuperset(fields):
-            return None
+        if node is None or not isinstance(node.value, dict) or not {*KINDS, "timeout"}.issuperset(fields):
+            return None  # the check of the shape has complained, if there is one
         kinds = [kind for kind in KINDS if kind in fields]
         if len(kinds) != 1:
             message = "says in several ways" if kinds else "does not say"
