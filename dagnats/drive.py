@@ -20,6 +20,7 @@ from dagnats.dispatch import Dispatch, pipeline_context
 from dagnats.engine import Engine
 from dagnats.errors import DiskFullError, EngineError, InterruptedEarlyError, UnshownError, UsageError
 from dagnats.report.feed import Feed
+from dagnats.report.listing import brief, encoded
 from dagnats.report.modes import Surroundings, Wanted, mode_of, reporters, style_of
 from dagnats.report.reporter import Reporter
 from dagnats.report.style import Style
@@ -36,6 +37,7 @@ SERVER_SILENT_S = 15.0  # a server that answers nothing for so long is killed an
 FORCED_SILENT_S = 2.0  # the same, once somebody wants an end at once
 SERVER_STARTS_MAX = 6
 CHECK_S = 1.0
+STATUS_S = 1.0  # so often the list of runs is told how far the run is
 DISK_FREE_MIN_BYTES = 1 << 20
 
 
@@ -106,11 +108,13 @@ class _Drive:
             link, kinds, 2 * prepared.max_parallel, self._feed, on_crash=engine.crash, vault=prepared.vault
         )
         await worker.start()
+        self._watch(self._keep_status(engine))
         try:
             state = await engine.run()
             await link.settled()
             await self._feed.close()
             prepared.directory.seal(*engine.journal_end)
+            prepared.directory.note_status(encoded(brief(state)))
             problem = await self._write_reports()
         finally:
             await worker.close()
@@ -269,6 +273,15 @@ class _Drive:
             self._patience_s = FORCED_SILENT_S
             if self._worker is not None:
                 self._worker.kill()  # at once: the engine's order needs a server that answers
+
+    async def _keep_status(self, engine: Engine) -> None:
+        """Note how far the run is, while it is something new."""
+        noted = 0
+        while True:
+            if engine.state.seq != noted:
+                noted = engine.state.seq
+                self._prepared.directory.note_status(encoded(brief(engine.state)))
+            await asyncio.sleep(STATUS_S)
 
     async def _keep_server(self) -> None:
         """Start the server again on its store when it died or answers nothing, and connect again; the run goes on."""

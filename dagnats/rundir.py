@@ -13,6 +13,7 @@ from dagnats.errors import EngineError
 
 KEPT_RUNS = 20
 END = "end"  # the file that says how many commits a journal has that is over, and the hash of the last
+STATUS = "status.json"  # the file that says for the list of runs how far a run is
 _ADJECTIVES = (
     "amber", "bold", "brave", "bright", "brisk", "calm", "clever", "cosmic", "crisp", "eager", "early", "fair", "fancy", "gentle",
     "glad", "golden", "happy", "jolly", "keen", "kind", "lively", "lucky", "mellow", "merry", "neat", "noble", "proud", "quick",
@@ -55,6 +56,11 @@ class RunDirectory:
         with contextlib.suppress(OSError):
             (self.path / END).write_text(f"{commits} {last}\n")
 
+    def note_status(self, status: bytes) -> None:
+        """Leave word for the list of runs; it is never half written, and missing rather than an error."""
+        if self._holder is None:
+            write_status(self.path, status)
+
     def refuse(self) -> None:
         """Have nothing kept: the run was refused at the last moment."""
         self._is_refused = True
@@ -67,6 +73,16 @@ class RunDirectory:
         if self._is_refused and self._made is not None:
             _remove_state(self._made)
         os.close(self._lock)
+
+
+def write_status(directory: Path, status: bytes) -> None:
+    """Put the file there at once and whole, if the disk takes it."""
+    new = directory / f"{STATUS}.{os.getpid()}"
+    with contextlib.suppress(OSError):
+        new.write_bytes(status)
+        new.replace(directory / STATUS)
+    with contextlib.suppress(OSError):
+        new.unlink()
 
 
 def journal_end(directory: Path) -> tuple[int, str] | None:

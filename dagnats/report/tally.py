@@ -37,13 +37,13 @@ class Tally:
 
     def _count(self, state: RunState, id_: str) -> None:
         before = self._counted.get(id_, _NOTHING)
-        now = self._counted[id_] = _counts(state, state.steps[id_])
+        now = self._counted[id_] = counted(state, state.steps[id_])
         self.total += now[0] - before[0]
         self.ended += now[1] - before[1]
         self.failed += now[2] - before[2]
 
 
-def _counts(state: RunState, step: StepState) -> tuple[int, int, int]:
+def counted(state: RunState, step: StepState) -> tuple[int, int, int]:
     """Give what a step adds to the total, to what has ended and to what has failed."""
     has_instances = step.instances is not None and step.instances.ids
     is_idle = step.step.handles is not None and step.status is Status.PENDING
