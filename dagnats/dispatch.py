@@ -1,5 +1,6 @@
 """From a state to what a step needs: contexts for its templates, the truth of its `if`, and the task that asks for an attempt."""
 
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
@@ -17,6 +18,9 @@ from dagnats.errors import UsageError
 from dagnats.rendering import argv_in, container_in, directory, guarded, refuse_nul, script_in, text_in
 
 SHOWN = 60
+RECORDED = 300  # characters of a value that a condition mentions
+MISSING = object()
+_NAME = re.compile(r"[A-Za-z_]\w*", re.ASCII)
 
 
 class Dispatch:
@@ -39,6 +43,20 @@ class Dispatch:
             return functions[name]()
         context = self._context(state, step, [expression], expression=True)
         return bool(guarded("if", lambda template: template.evaluate(expression, context, functions)))
+
+    def values(self, state: RunState, step: Step) -> Mapping[str, JSON]:
+        """What the step's `if` mentions, by its name in it; what is long is left out, and so is what has no value."""
+        expression = (step.condition or "").strip()
+        functions = _status_functions(state, step)
+        found: dict[str, JSON] = {f"{name}()": functions[name]() for name in sorted(step.status_functions)}
+        if expression in found:
+            return found
+        context = self._context(state, step, [expression], expression=True)
+        for reference in _references(expression, expression=True):
+            value = _at(context, reference.path)
+            if value is not MISSING and len(encode_json(value)) <= RECORDED:
+                found[_written(reference.path)] = value
+        return found
 
     def items(self, state: RunState, step: Step) -> Sequence[JSON]:
         """The list over which the step fans out. Raises EvaluationError, also when it is no list."""
@@ -289,6 +307,26 @@ def _mentioned_values(context: Mapping[str, JSON], texts: Iterable[str]) -> dict
 def _references(text: str, expression: bool) -> Iterable[Any]:
     references: Iterable[Any] = guarded("template", lambda template: template.check(text, expression=expression))
     return references
+
+
+def _at(value: JSON, path: Sequence[str]) -> JSON:
+    """Give what is found there, or MISSING."""
+    for key in path:
+        if isinstance(value, Mapping) and key in value:
+            value = value[key]
+        elif isinstance(value, list) and key.isdecimal() and int(key) < len(value):
+            value = value[int(key)]
+        else:
+            return MISSING
+    return value
+
+
+def _written(path: Sequence[str]) -> str:
+    """Write a path as templates do."""
+    root, *keys = path
+    return root + "".join(
+        f"[{key}]" if key.isdecimal() else f".{key}" if _NAME.fullmatch(key) else f"[{key!r}]" for key in keys
+    )
 
 
 def _step_context(state: RunState, id_: str) -> dict[str, JSON]:

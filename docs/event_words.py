@@ -40,6 +40,7 @@ FIELDS = {
     "PipelineStarted.params": "The values of the params that the pipeline gets, by name.",
     "PipelineStarted.vars": "The values of the vars of that pipeline, by name.",
     "StepSkipped.condition": "The condition that was false, as it is written.",
+    "StepSkipped.values": "What it mentions was this then, by its name as it is written there: `git.branch`, `failure()`. What is long is left out.",
     "StepBlocked.by": "The ids of the steps that are to blame.",
     "StepCancelled.attempt": "The number of the attempt that was stopped; 0 when none was scheduled.",
     "CancelRequested.by": "Who asked.",

@@ -63,7 +63,7 @@ EVENTS: Mapping[str, tuple[type[Any], tuple[str, ...]]] = {
     ),
     "StepExpanded": (events.StepExpanded, ("step", "items")),
     "PipelineStarted": (events.PipelineStarted, ("step", "attempt", "params", "vars")),
-    "StepSkipped": (events.StepSkipped, ("step", "condition")),
+    "StepSkipped": (events.StepSkipped, ("step", "condition", "values")),
     "StepBlocked": (events.StepBlocked, ("step", "by")),
     "StepCancelled": (events.StepCancelled, ("step", "attempt", "output_bytes", "dropped_bytes")),
     "CancelRequested": (events.CancelRequested, ("by", "why", "signal", "force", "step")),

@@ -42,6 +42,9 @@ class Evaluator(Protocol):
     def condition(self, state: RunState, step: Step) -> bool:
         """Whether the step's `if` is true. Raises EvaluationError."""
 
+    def values(self, state: RunState, step: Step) -> Mapping[str, JSON]:
+        """What the `if` mentions was this, by its name in it, as far as that is worth a record."""
+
     def items(self, state: RunState, step: Step) -> Sequence[JSON]:
         """The list over which the step fans out. Raises EvaluationError, also when it is no list."""
 
@@ -134,7 +137,8 @@ def _unwanted(state: RunState, ready: StepState, evaluator: Evaluator) -> AnyEve
         return None
     if ready.within.cancel is not None and not ready.final:
         return _cancelled(state, ready)
-    return StepSkipped(seq=state.seq + 1, at=state.at, step=step.id, condition=step.condition)
+    values = evaluator.values(state, step)
+    return StepSkipped(seq=state.seq + 1, at=state.at, step=step.id, condition=step.condition, values=values)
 
 
 def _is_cancelled(state: RunState, ready: StepState) -> bool:

@@ -137,10 +137,11 @@ class PipelineStarted(Event, frozen=True, kw_only=True):
 
 
 class StepSkipped(Event, frozen=True, kw_only=True):
-    """The step's own `if` was false."""
+    """The step's own `if` was false, with these values of what it mentions, as it writes them."""
 
     step: str
     condition: str
+    values: Mapping[str, JSON] = field(default_factory=dict)
 
 
 class StepBlocked(Event, frozen=True, kw_only=True):

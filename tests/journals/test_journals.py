@@ -4,10 +4,11 @@ import json
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from dagnats.core.codec import commit_hash, decode_commit, encode_commit
 from dagnats.core.decide import decide
-from dagnats.core.events import AnyEvent, StepScheduled
+from dagnats.core.events import AnyEvent, StepScheduled, StepSkipped
 from dagnats.core.state import fold
 from dagnats.dispatch import Dispatch
 from dagnats.errors import JournalError
@@ -67,6 +68,8 @@ def test_decisions_of_a_journal_would_be_taken_again(journal: Path):
         state = fold([*flat(read[:place]), cause])
         for decision in decisions:
             again = decide(state, Dispatch({}, {}))
+            if isinstance(again, StepSkipped) and decision == replace(again, values={}):
+                again = decision  # the first journals do not say what a condition has seen
             assert again == decision
             state.apply(again)
 

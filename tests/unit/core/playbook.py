@@ -73,6 +73,9 @@ class Answers:
             raise EvaluationError(f"steps.{asked.id}.if: no such name")
         return all(words[word] for word in str(asked.condition).split(" and "))
 
+    def values(self, state: RunState, asked: Step) -> Mapping[str, Any]:
+        return {"asked": asked.condition}
+
     def items(self, state: RunState, asked: Step) -> list[Any]:
         return asked.fan_out.items
 
