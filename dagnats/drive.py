@@ -18,7 +18,7 @@ from dagnats.core.state import RunState
 from dagnats.core.text import workflow_command
 from dagnats.dispatch import Dispatch, pipeline_context
 from dagnats.engine import Engine
-from dagnats.errors import DiskFullError, EngineError, InterruptedEarlyError, UnshownError, UsageError
+from dagnats.errors import DiskFullError, EngineError, InterruptedEarlyError, RunLostError, UnshownError, UsageError
 from dagnats.report.feed import Feed
 from dagnats.report.listing import brief, encoded
 from dagnats.report.modes import Surroundings, Wanted, mode_of, reporters, style_of
@@ -90,7 +90,7 @@ class _Drive:
 
     async def _run(self) -> RunState:
         prepared, link = self._prepared, self._link
-        await link.connect(await prepared.server.ready())
+        await self._connect()
         self._watch(self._keep_server())
         await set_up(link)
         runtime = await self._runtime()
@@ -124,6 +124,11 @@ class _Drive:
         if problem is not None:
             raise UnshownError(f"the run {state.outcome}, but {problem}", state) from problem
         return state
+
+    async def _connect(self) -> None:
+        address = await self._prepared.server.ready()
+        await self._link.connect(address)
+        self._prepared.directory.connected(address.url, address.token)
 
     async def _write_reports(self) -> EngineError | None:
         """Write the reports that are asked for, and the one that GitHub shows; gives what went wrong with the former."""
@@ -289,6 +294,7 @@ class _Drive:
         while True:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(link.lost.wait(), CHECK_S)
+            self._keep_run()
             silent = link.overdue_s() > self._patience_s
             if not link.lost.is_set() and not silent:
                 continue
@@ -296,6 +302,16 @@ class _Drive:
             if self._feed is not None:
                 self._feed.note("nats-server stopped answering; it is started again on its store")
             await self._restart_server()
+
+    def _keep_run(self) -> None:
+        """Say that this runner is alive. Raises RunLostError when another has taken its run over, as it was taken for dead."""
+        directory = self._prepared.directory
+        if not directory.is_ours:
+            raise RunLostError(
+                f"run {directory.name}: another process has taken it over while this one was stopped; "
+                "its steps were stopped, and nothing more is written"
+            )
+        directory.beat()
 
     async def _restart_server(self) -> None:
         """Try until it answers, as often as a server may be started in one run."""
@@ -309,9 +325,10 @@ class _Drive:
             if server.process is not None:
                 server.process.kill()
                 await server.process.finish()
+            self._keep_run()
             server.start()
             try:
-                await self._link.connect(await server.ready())
+                await self._connect()
             except (EngineError, OSError) as error:
                 self._explain_full_disk(error)
             else:

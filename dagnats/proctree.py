@@ -101,6 +101,11 @@ def marks(pid: int) -> list[bytes] | None:
     return rest.partition(b"\0")[0].split(b"/") if found else []
 
 
+def words(pid: int) -> list[bytes]:
+    """The words of a process's command line; empty when it is gone."""
+    return (_read(f"/proc/{pid}/cmdline") or b"").split(b"\0")
+
+
 def belonging(mark: bytes, sessions: Collection[int]) -> list[int]:
     """All living processes that are in one of these sessions or carry a mark that begins so."""
     return [

@@ -20,6 +20,7 @@ from dagnats.definition.select import inside, select
 from dagnats.definition.unset import foreign_outputs, refuse_unset
 from dagnats.definition.words import suggest
 from dagnats.errors import DagnatsError, EngineError, UnshownError, UsageError
+from dagnats.fence import Owner
 from dagnats.process import Guardian
 from dagnats.request import Prepared, Request
 
@@ -79,6 +80,7 @@ def _run(request: Request) -> RunState:
     vault = _secrets(request, plan, workspace, params)
     guardian = Guardian.start(_inherited(os.environ))
     directory = rundir.create(workspace, ephemeral=request.ephemeral)
+    directory.owned_by(Owner(os.getpid(), guardian.pid, guardian.mark))
     guardian.remove_at_end(directory.passing, whole=request.ephemeral)
     try:
         server = _started_server(guardian, directory.path)

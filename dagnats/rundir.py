@@ -1,4 +1,14 @@
-"""The directory of one run: its store, its connection file, its lock; private to the user, and kept for the newest runs."""
+"""The directory of one run: its store, its connection file, its lock; private to the user, and kept for the newest runs.
+
+| file | holds |
+| --- | --- |
+| `lock` | who runs it, or ran it last; the operating system's lock on it is held by whoever runs it or reads its store |
+| `connection` | the address of the server while it runs; its age says when the runner was last seen alive |
+| `reader` | who read the store last, when nobody ran it |
+| `end` | how many commits the journal has, and the hash of the last, once the run is over |
+| `store`, `nats.conf` | the server's |
+| `tmp` | the files of attempts while they run |
+"""
 
 import contextlib
 import fcntl
@@ -7,11 +17,19 @@ import random
 import shutil
 import tempfile
 import threading
+import time
 from pathlib import Path
 
+from msgspec import json
+
 from dagnats.errors import EngineError
+from dagnats.fence import Owner, owner_from
 
 KEPT_RUNS = 20
+BEAT_S = 2.0  # so often a runner says that it is alive
+LEASE_S = 30.0  # one that has not for so long has lost its run, should somebody else take it over
+CONNECTION = "connection"
+READER = "reader"
 END = "end"  # the file that says how many commits a journal has that is over, and the hash of the last
 STATUS = "status.json"  # the file that says for the list of runs how far a run is
 _ADJECTIVES = (
@@ -61,6 +79,33 @@ class RunDirectory:
         if self._holder is None:
             write_status(self.path, status)
 
+    def owned_by(self, owner: Owner) -> None:
+        """Write down who runs it, before anything is started that would have to be found."""
+        os.ftruncate(self._lock, 0)
+        os.pwrite(self._lock, owner.text().encode(), 0)
+
+    def connected(self, url: str, token: str) -> None:
+        """Tell other processes of this user where the server is."""
+        path = self.path / f"{CONNECTION}.new"
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(json.encode({"url": url, "token": token}))
+        path.replace(self.path / CONNECTION)
+
+    def beat(self) -> None:
+        """Say that the runner is alive."""
+        with contextlib.suppress(OSError):
+            os.utime(self.path / CONNECTION)
+
+    @property
+    def is_ours(self) -> bool:
+        """Whether the run is still this runner's: another may have taken it over while this one was stopped."""
+        try:
+            there, held = (self.path / "lock").stat(), os.fstat(self._lock)
+        except OSError:
+            return False
+        return (there.st_dev, there.st_ino) == (held.st_dev, held.st_ino)
+
     def refuse(self) -> None:
         """Have nothing kept: the run was refused at the last moment."""
         self._is_refused = True
@@ -69,6 +114,8 @@ class RunDirectory:
         """Release it; an ephemeral or refused one is removed, and so are runs that are too old by now."""
         if self._holder is None:
             self._pruning.join()
+        if self.is_ours:
+            disconnected(self.path)
         shutil.rmtree(self.path if self._is_refused and self._holder is None else self.passing, ignore_errors=True)
         if self._is_refused and self._made is not None:
             _remove_state(self._made)
@@ -92,6 +139,43 @@ def journal_end(directory: Path) -> tuple[int, str] | None:
         return int(commits), last
     except (OSError, ValueError):
         return None
+
+
+def connection(directory: Path) -> tuple[str, str] | None:
+    """Give the url and the token of the server of a run that goes on, or None when it has none right now."""
+    try:
+        record = json.decode((directory / CONNECTION).read_bytes(), type=dict[str, str])
+        return record["url"], record["token"]
+    except (OSError, ValueError, KeyError):
+        return None
+
+
+def silent_s(directory: Path) -> float | None:
+    """How long nobody has heard of the runner; None when there is none to hear of."""
+    try:
+        return max(0.0, time.time() - (directory / CONNECTION).stat().st_mtime)
+    except OSError:
+        return None
+
+
+def owners(directory: Path) -> list[Owner]:
+    """Give who runs it, or ran it last, and who read its store last."""
+    found: list[Owner | None] = []
+    for name in ("lock", READER):
+        with contextlib.suppress(OSError, ValueError):
+            found.append(owner_from((directory / name).read_text()))
+    return [owner for owner in found if owner is not None]
+
+
+def note_reader(directory: Path, owner: Owner) -> None:
+    """Write down who reads the store."""
+    (directory / READER).write_text(owner.text())
+
+
+def disconnected(directory: Path) -> None:
+    """Forget the server of a runner that is gone."""
+    with contextlib.suppress(OSError):
+        (directory / CONNECTION).unlink()
 
 
 def create(workspace: Path, *, ephemeral: bool) -> RunDirectory:

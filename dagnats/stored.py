@@ -1,41 +1,49 @@
-"""Runs that are over, found by name in their project, and read from the store that each has left."""
+"""Runs, found by name in their project, and reached through their server: that of the runner while the run goes on, else one on the store that it left."""
 
 import asyncio
+import contextlib
 import fcntl
 import os
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
+from dagnats import rundir
 from dagnats.bus.link import Link
-from dagnats.bus.server import Server
+from dagnats.bus.server import Address, Server
 from dagnats.definition.problems import quoted
 from dagnats.definition.project import project_root
 from dagnats.errors import EngineError, UsageError
+from dagnats.fence import Owner, fence
 from dagnats.process import Guardian
 
-OTHERS_S = 2.0  # so long a run is waited for that is locked
+OTHERS_S = 10.0  # so long a run is waited for that somebody else reads, or whose server is just being started
 NAMED = 5  # runs, in the text of an error
+_LOOK_S = 0.02
 Result = TypeVar("Result")
+
+
+class LostError(EngineError):
+    """The server went away: its run has ended meanwhile, or it is being started again."""
+
+
+class Opened(NamedTuple):
+    """A connection to the store of a run, and whether the run goes on."""
+
+    link: Link
+    is_live: bool
 
 
 def find(name: str | None) -> Path:
     """Give the directory of a run of this project: by its name, or the beginning of it, else the newest. Raises UsageError."""
-    here, root = Path.cwd(), project_root("-")
-    bases = [base for base in (here, *here.parents) if base.is_relative_to(root)]
-    runs = next((runs for base in bases if (runs := base / ".dagnats" / "runs").is_dir()), None)
-    if runs is None:
-        raise UsageError(
-            f"no run is kept in {root}: a run is kept in `.dagnats` of its project, unless it is ephemeral"
-        )
-    known = sorted((path for path in runs.iterdir() if (path / "lock").exists()), key=_started_at, reverse=True)
+    runs, known = kept()
     found = [path for path in known if name is None or path.name == name]
     found = found or [path for path in known if name is not None and path.name.startswith(name)]
     if not found:
-        kept = ", ".join(path.name for path in known[:NAMED]) or "none"
+        newest = ", ".join(path.name for path in known[:NAMED]) or "none"
         raise UsageError(
-            f"there is no run {quoted(name or '')} in {runs}; the newest are: {kept}"
+            f"there is no run {quoted(name or '')} in {runs}; the newest are: {newest}"
             if name
             else f"no run is kept in {runs}"
         )
@@ -46,49 +54,149 @@ def find(name: str | None) -> Path:
     return found[0]
 
 
+def kept() -> tuple[Path, list[Path]]:
+    """Give the directory of this project's runs, and theirs, the newest first. Raises UsageError when the project has none."""
+    here, root = Path.cwd(), project_root("-")
+    bases = [base for base in (here, *here.parents) if base.is_relative_to(root)]
+    runs = next((runs for base in bases if (runs := base / ".dagnats" / "runs").is_dir()), None)
+    if runs is None:
+        raise UsageError(
+            f"no run is kept in {root}: a run is kept in `.dagnats` of its project, unless it is ephemeral"
+        )
+    return runs, sorted((path for path in runs.iterdir() if (path / "lock").exists()), key=_started_at, reverse=True)
+
+
 def _started_at(path: Path) -> float:
     return (path / "lock").stat().st_mtime
 
 
-def read(directory: Path, use: Callable[[Link], Awaitable[Result]]) -> Result:
-    """Start a server on the store of a run, and use it. Raises UsageError while the run goes on, and what `use` raises."""
+def is_live(directory: Path) -> bool:
+    """Whether somebody runs it now. Raises EngineError when its lock is held, and nobody can be reached."""
+    until = time.monotonic() + OTHERS_S
+    with _lock(directory) as lock:
+        while not _locked(lock):
+            if rundir.connection(directory) is not None:
+                return True
+            if time.monotonic() > until:
+                raise _held(directory)
+            time.sleep(_LOOK_S)  # somebody reads it, or has just begun to run it
+    return False
+
+
+def _held(directory: Path) -> EngineError:
+    return EngineError(f"run {directory.name} is held by another process, whose server does not answer")
+
+
+def use(directory: Path, work: Callable[[Link, bool], Awaitable[Result]]) -> Result:
+    """Use the store of a run, whether it goes on or not, which is the second argument.
+
+    The work is begun again when the server goes away before it is done, as that of a run that ends does: it must be harmless to do twice. Raises
+    EngineError, and what the work raises.
+    """
+    return asyncio.run(_use(directory, work))
+
+
+async def _use(directory: Path, work: Callable[[Link, bool], Awaitable[Result]]) -> Result:
+    until = time.monotonic() + OTHERS_S
+    while True:
+        try:
+            async with opened(directory) as (link, is_live):
+                return await unless_lost(link, work(link, is_live))
+        except LostError:
+            if time.monotonic() > until:
+                raise
+
+
+async def unless_lost(link: Link, work: Awaitable[Result]) -> Result:
+    """Do the work. Raises LostError when the connection is lost before it is done, as no answer would come any more."""
+    working, lost = asyncio.ensure_future(work), asyncio.ensure_future(link.lost.wait())
+    try:
+        await asyncio.wait([working, lost], return_when=asyncio.FIRST_COMPLETED)
+        if not working.done():
+            raise LostError("nats-server went away")
+        return working.result()
+    finally:
+        for future in (working, lost):
+            future.cancel()
+        await asyncio.gather(working, lost, return_exceptions=True)
+
+
+@contextlib.asynccontextmanager
+async def opened(directory: Path) -> AsyncIterator[Opened]:
+    """Connect to the server of a run that goes on, else start one on its store, which nobody else uses meanwhile. Raises EngineError."""
+    until = time.monotonic() + OTHERS_S
+    with _lock(directory) as lock:
+        while not _locked(lock):
+            link = await _connected(directory)
+            if link is not None:
+                try:
+                    yield Opened(link, is_live=True)
+                finally:
+                    await link.close()
+                return
+            if time.monotonic() > until:
+                raise _held(directory)
+            await asyncio.sleep(_LOOK_S)
+        async with _served(directory) as link:
+            yield Opened(link, is_live=False)
+
+
+async def _connected(directory: Path) -> Link | None:
+    """Connect to the server of a run; None when there is none, or not any more."""
+    where = rundir.connection(directory)
+    if where is None:
+        return None
+    link = Link()
+    try:
+        await link.connect(Address(*where))
+    except EngineError:
+        await link.close()
+        return None
+    return link
+
+
+@contextlib.asynccontextmanager
+async def _served(directory: Path) -> AsyncIterator[Link]:
+    """Start a server on a store that is locked by us. What a runner left that was killed may still use it, and is ended before."""
+    clear(directory)
+    guardian = Guardian.start()
+    guardian.attach(asyncio.get_running_loop())
+    link = Link()
+    try:
+        rundir.note_reader(directory, Owner(os.getpid(), guardian.pid, guardian.mark))
+        server = Server(guardian, directory)
+        server.start()
+        await link.connect(await server.ready())
+        yield link
+    except OSError as error:
+        raise EngineError(f"run {directory.name} can not be read: {error.strerror}: {error.filename}") from error
+    finally:
+        await link.close()
+        await guardian.close()
+
+
+def clear(directory: Path) -> None:
+    """End what those have left who used the store before us, and were killed. Whoever calls this holds the lock."""
+    for owner in rundir.owners(directory):
+        fence(owner)
+    rundir.disconnected(directory)
+
+
+@contextlib.contextmanager
+def _lock(directory: Path) -> Iterator[int]:
     try:
         lock = os.open(directory / "lock", os.O_RDONLY | os.O_CLOEXEC)
     except OSError as error:
         raise EngineError(f"run {directory.name} can not be read: {error.strerror}") from error
     try:
-        if not _locked(lock):
-            raise UsageError(f"run {directory.name} is still going on: try again when it has ended")
-        return asyncio.run(_read(directory, use))
-    except OSError as error:
-        raise EngineError(f"run {directory.name} can not be read: {error.strerror}: {error.filename}") from error
+        yield lock
     finally:
         os.close(lock)
 
 
 def _locked(lock: int) -> bool:
-    """Take the lock; another reader needs only a moment."""
-    until = time.monotonic() + OTHERS_S
-    while True:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            if time.monotonic() > until:
-                return False
-            time.sleep(0.05)
-        else:
-            return True
-
-
-async def _read(directory: Path, use: Callable[[Link], Awaitable[Result]]) -> Result:
-    guardian = Guardian.start()
-    guardian.attach(asyncio.get_running_loop())
-    link = Link()
     try:
-        server = Server(guardian, directory)
-        server.start()
-        await link.connect(await server.ready())
-        return await use(link)
-    finally:
-        await link.close()
-        await guardian.close()
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True

@@ -109,11 +109,13 @@ def statuses(state: RunState) -> dict[str, str]:
 class Running:
     """The command while it runs; `wait_for` follows what it prints."""
 
-    def __init__(self, cwd: Path, *args: str, env: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self, cwd: Path, *args: str, env: Mapping[str, str] | None = None, command: Sequence[str] | None = None
+    ) -> None:
         self.cwd = cwd
         self.text = b""
         self.process = subprocess.Popen(
-            [DAGNATS, "run", "pipeline.yaml", "--events", EVENTS, *args],
+            [DAGNATS, *(command or ["run", "pipeline.yaml", "--events", EVENTS]), *args],
             cwd=cwd,
             env=environment(env),
             stdin=subprocess.DEVNULL,

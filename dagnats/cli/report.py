@@ -1,8 +1,9 @@
 """`dagnats report`: the reports of a run that is over."""
 
+from dagnats.errors import UsageError
 from dagnats.report.written import STDOUT, Report, check, write
 from dagnats.rundir import journal_end
-from dagnats.stored import find, read
+from dagnats.stored import find, is_live, use
 
 
 def write_reports(run: str | None, files: dict[str, str | None]) -> int:
@@ -11,5 +12,7 @@ def write_reports(run: str | None, files: dict[str, str | None]) -> int:
     reports = reports or [Report("--summary", STDOUT[0])]
     check(reports, {})
     directory = find(run)
-    read(directory, lambda link: write(link, directory.name, reports, journal_end(directory)))
+    if is_live(directory):
+        raise UsageError(f"run {directory.name} is still going on: try again when it has ended")
+    use(directory, lambda link, _: write(link, directory.name, reports, journal_end(directory)))
     return 0
