@@ -61,12 +61,14 @@ EVENTS: Mapping[str, tuple[type[Any], tuple[str, ...]]] = {
             "summary",
         ),
     ),
+    "StepInterrupted": (events.StepInterrupted, ("step", "attempt")),
     "StepExpanded": (events.StepExpanded, ("step", "items")),
     "PipelineStarted": (events.PipelineStarted, ("step", "attempt", "params", "vars")),
     "StepSkipped": (events.StepSkipped, ("step", "condition", "values")),
     "StepBlocked": (events.StepBlocked, ("step", "by")),
     "StepCancelled": (events.StepCancelled, ("step", "attempt", "output_bytes", "dropped_bytes")),
     "CancelRequested": (events.CancelRequested, ("by", "why", "signal", "force", "step")),
+    "RunResumed": (events.RunResumed, ("versions", "lost_commits")),
     "RunFinished": (events.RunFinished, ("outcome", "outputs", "notes")),
 }
 _NAMES = {cls: (name, fields) for name, (cls, fields) in EVENTS.items()}
@@ -74,7 +76,7 @@ _NAMES = {cls: (name, fields) for name, (cls, fields) in EVENTS.items()}
 _STEP = (
     "id", "name", "needs", "condition", "status_functions", "run", "command", "shell", "working_dir", "env",
     "timeout_s", "idle_timeout_s", "retry", "allow_failure", "outputs", "line", "file",
-    "fan_out", "each_condition", "mutex", "handles", "pipeline", "params", "container", "services",
+    "fan_out", "each_condition", "mutex", "handles", "pipeline", "params", "container", "services", "once",
 )  # fmt: skip
 _PIPELINE = (
     "name", "file", "steps", "finally_steps", "description", "env", "params", "vars", "outputs", "max_parallel",

@@ -172,6 +172,8 @@ def _expanded(state: RunState, step: Step, evaluator: Evaluator) -> StepExpanded
 
 
 def _retry(state: RunState, failed: StepState) -> AnyEvent:
+    if failed.interrupted and not state.forced:  # one that was being stopped is among the doomed
+        return StepScheduled(seq=state.seq + 1, at=state.at, step=failed.step.id, attempt=failed.attempt + 1)
     if (
         failed.failure is None
         or state.forced
@@ -179,7 +181,7 @@ def _retry(state: RunState, failed: StepState) -> AnyEvent:
         or state.is_cancelled(failed)
     ):
         return _cancelled(state, failed)
-    delay_s = retry_delay_s(failed.step.retry, failed.attempt, failed.failure.jitter)
+    delay_s = retry_delay_s(failed.step.retry, failed.tries, failed.failure.jitter)
     return StepScheduled(
         seq=state.seq + 1,
         at=state.at,

@@ -136,6 +136,13 @@ class PipelineStarted(Event, frozen=True, kw_only=True):
     vars: Mapping[str, JSON] = field(default_factory=dict)
 
 
+class StepInterrupted(Event, frozen=True, kw_only=True):
+    """The runner ended while the attempt was under way, or may have been: another follows, which no policy counts."""
+
+    step: str
+    attempt: int
+
+
 class StepSkipped(Event, frozen=True, kw_only=True):
     """The step's own `if` was false, with these values of what it mentions, as it writes them."""
 
@@ -170,6 +177,13 @@ class CancelRequested(Event, frozen=True, kw_only=True):
     step: str | None = None
 
 
+class RunResumed(Event, frozen=True, kw_only=True):
+    """Another runner goes on with the run, whose own had ended. `lost_commits` is how many were given up because the journal was damaged after the good ones."""
+
+    versions: Mapping[str, str] = field(default_factory=dict)
+    lost_commits: int = 0
+
+
 class RunFinished(Event, frozen=True, kw_only=True):
     """The last event. `notes` says of each output that has no value why."""
 
@@ -183,10 +197,11 @@ StepEvent = (
     | StepStarted
     | StepSucceeded
     | StepFailed
+    | StepInterrupted
     | StepExpanded
     | StepSkipped
     | StepBlocked
     | StepCancelled
     | PipelineStarted
 )
-AnyEvent = RunStarted | StepEvent | CancelRequested | RunFinished
+AnyEvent = RunStarted | RunResumed | StepEvent | CancelRequested | RunFinished

@@ -176,7 +176,8 @@ class Step(Struct, frozen=True):
     With `each_condition`, `condition` is asked of every instance. Steps of one `mutex` never run side by side. A step that `handles` another is
     of its `on_failure`: it runs when that one has failed for good. `pipeline` names one of the plan's `pipelines`, which gets `params`: JSON values in
     which strings may be templates. With a `container`, `run` or `command` is carried out within it; a `command` may be empty then.
-    `services` are those of the plan that it waits for.
+    `services` are those of the plan that it waits for. One that is `once` does not run again without consent after an attempt had begun of which nobody
+    knows the end.
     """
 
     id: str
@@ -204,6 +205,7 @@ class Step(Struct, frozen=True):
     params: Mapping[str, JSON] = field(default_factory=dict)
     container: Container | None = None
     services: tuple[str, ...] = ()
+    once: bool = False
 
 
 class Pipeline(Struct, frozen=True):

@@ -26,6 +26,7 @@ class PlanState:
         owner: str | None = None,
         prefix: str = "",
         cancel: CancelRequested | None = None,
+        began_at: float = 0.0,
     ) -> None:
         self.plan = plan
         self.params = params
@@ -40,6 +41,7 @@ class PlanState:
         self.open_final_steps = len(self.final_steps)
         self.any_failed = False
         self.cancel = cancel
+        self.began_at = began_at
         self.bound = plan.max_parallel if owner is not None else None
         self.active = 0
         self.held: deque[str] = deque()

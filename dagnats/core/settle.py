@@ -8,12 +8,13 @@ from dagnats.core.events import (
     StepEvent,
     StepExpanded,
     StepFailed,
+    StepInterrupted,
     StepScheduled,
     StepSkipped,
     StepStarted,
     StepSucceeded,
 )
-from dagnats.core.pipeline import Retry, Step
+from dagnats.core.pipeline import Step
 from dagnats.core.status import Status
 from dagnats.core.step import StepState
 
@@ -23,6 +24,8 @@ def settled(state: StepState, event: StepEvent, *, ends_early: bool) -> Status: 
     match event:
         case StepScheduled():
             return Status.WAITING if event.not_before is not None and event.not_before > event.at else Status.QUEUED
+        case StepInterrupted():
+            return Status.WAITING
         case StepStarted() | PipelineStarted():
             return Status.RUNNING
         case StepExpanded():
@@ -36,16 +39,19 @@ def settled(state: StepState, event: StepEvent, *, ends_early: bool) -> Status: 
         case StepCancelled():
             return Status.CANCELLED
         case StepFailed():
-            if not ends_early and _is_retried(state.step.retry, event):
+            if not ends_early and _is_retried(state, event):
                 return Status.WAITING
             if _is_allowed(state.step, event):
                 return Status.WARNING
             return Status.TIMED_OUT if event.reason in (Reason.TIMEOUT, Reason.IDLE_TIMEOUT) else Status.FAILED
 
 
-def _is_retried(retry: Retry, event: StepFailed) -> bool:
-    if event.attempt == 0 or event.attempt >= retry.max_attempts:
+def _is_retried(state: StepState, event: StepFailed) -> bool:
+    retry = state.step.retry
+    if event.attempt == 0 or event.attempt - state.interruptions >= retry.max_attempts:
         return False
+    if event.reason is Reason.LOST and state.step.once:
+        return False  # nobody knows what it has done
     if event.reason in (Reason.TEMPLATE, Reason.ENGINE):
         return False  # the same values give the same error
     if retry.on is None:

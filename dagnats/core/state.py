@@ -14,11 +14,13 @@ from dagnats.core.events import (
     Outcome,
     PipelineStarted,
     RunFinished,
+    RunResumed,
     RunStarted,
     StepBlocked,
     StepEvent,
     StepExpanded,
     StepFailed,
+    StepInterrupted,
     StepScheduled,
     StepStarted,
     StepSucceeded,
@@ -47,7 +49,7 @@ class RunState:
 
     `ready` holds the steps whose needs have all ended, `retries` those whose failed attempt is followed by another, `doomed` those that a
     cancellation found before they ran, `stopping` those that one found running, `failing` those whose instances, or whose pipeline, stop at the first
-    failure, which has come. `dispatched` holds what has a task and no worker yet, `running` what has one; `queued` counts those of `dispatched` that
+    failure, which has come. `down_s` is how long the run had no runner, in all. `dispatched` holds what has a task and no worker yet, `running` what has one; `queued` counts those of `dispatched` that
     take a place now, as an attempt that waits for its time takes none.
     """
 
@@ -74,6 +76,7 @@ class RunState:
         self.queued = 0
         self.instance_count = 0
         self.forced = False
+        self.down_s = 0.0
         self.finished: RunFinished | None = None
         self._begin(self.own)
 
@@ -112,6 +115,8 @@ class RunState:
             self._cancel(event)
         elif isinstance(event, RunFinished):
             self.finished = event
+        elif isinstance(event, RunResumed):
+            self.down_s += max(0.0, event.at - self.at)
         else:
             self._step(event)
         self.seq, self.at = event.seq, max(self.at, event.at)  # a start may be recorded after what came later
@@ -221,7 +226,9 @@ class RunState:
         id_ = state.step.id
         if isinstance(event, PipelineStarted):
             return state.step.pipeline is not None and id_ in self.running
-        return id_ in self.over if id_ in self.subruns else not isinstance(event, StepSucceeded)
+        if id_ in self.subruns:
+            return id_ in self.over and not isinstance(event, StepInterrupted)
+        return not isinstance(event, StepSucceeded)
 
     def _ends_early(self, state: StepState) -> bool:
         return self.forced or (state.within.cancel is not None and not state.final) or self.is_cancelled(state)
@@ -229,7 +236,7 @@ class RunState:
     def _index(self, state: StepState, event: StepEvent, target: Status) -> None:
         """Keep the queues that make `decide` quick."""
         id_ = state.step.id
-        doom = self.doomed.pop(id_, None)
+        doom = self.doomed.pop(id_, None) or self.stopping.get(id_)
         if isinstance(event, StepScheduled):
             if state.status is Status.WAITING:
                 self.retries.remove(id_)
@@ -244,18 +251,24 @@ class RunState:
         elif isinstance(event, PipelineStarted):
             self.running.pop(id_)
         else:
-            if state.status is Status.PENDING:
-                self.ready.remove(id_)
-            if state.status is Status.WAITING and id_ not in self.dispatched:
-                self.retries.remove(id_)
-            self.dispatched.pop(id_, None)
-            self.running.pop(id_, None)
-            self.stopping.pop(id_, None)
-            if state.step.pipeline is not None:
-                self.subruns.pop(id_, None)
-                self.over.pop(id_, None)
-            if target is Status.WAITING:
-                self.retries.append(id_)
+            self._leave_queues(state, target)
+            if isinstance(event, StepInterrupted) and doom is not None:
+                self.doomed[id_] = doom
+
+    def _leave_queues(self, state: StepState, target: Status) -> None:
+        """An attempt has ended, or the step ends without one."""
+        id_ = state.step.id
+        if state.status is Status.PENDING:
+            self.ready.remove(id_)
+        if state.status is Status.WAITING and id_ not in self.dispatched:
+            self.retries.remove(id_)
+        for queue in (self.dispatched, self.running, self.stopping):
+            queue.pop(id_, None)
+        if state.step.pipeline is not None:
+            self.subruns.pop(id_, None)
+            self.over.pop(id_, None)
+        if target is Status.WAITING:
+            self.retries.append(id_)
 
     def _expand(self, state: StepState, event: StepExpanded) -> None:
         """Make the instances that the event, or the plan, names."""
@@ -272,10 +285,12 @@ class RunState:
         before = list(beneath(state.subrun, self.steps)) if state.subrun is not None else []
         for gone in before:
             del self.steps[gone]
-        prefix = f"{id_}#{event.attempt}/" if event.attempt > 1 else f"{id_}/"
+        prefix = f"{id_}#{state.tries}/" if state.tries > 1 else f"{id_}/"
         plan = self.plan.pipelines[state.step.pipeline or ""]
         cancel = self.stopping.pop(id_, None)
-        state.subrun = PlanState(plan, event.params, event.vars, owner=id_, prefix=prefix, cancel=cancel)
+        state.subrun = PlanState(
+            plan, event.params, event.vars, owner=id_, prefix=prefix, cancel=cancel, began_at=event.at
+        )
         self.instance_count += len(plan.steps) + len(plan.finally_steps) - len(before)
         self.subruns[id_] = state.subrun
         self._begin(state.subrun)
@@ -333,6 +348,9 @@ class RunState:
         match event:
             case StepScheduled():
                 state.attempt, state.not_before, state.worker = event.attempt, event.not_before, None
+                state.interrupted = False
+            case StepInterrupted():
+                state.interrupted, state.interruptions = True, state.interruptions + 1
             case StepStarted():
                 state.worker, state.started_at = event.worker, event.at
                 for one in (state, self.steps[state.parent] if state.parent is not None else state):

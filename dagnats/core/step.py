@@ -28,7 +28,8 @@ class StepState(Struct):
     `culprit` is the first step, it or one before it, that did not end well, and `failed` is true when it or anything before it failed.
     Both pass from a step to its dependents: they answer `success()` and `failure()`. An instance has a `parent`, a `label` and its `value`: the
     cell of a matrix, or the item of a list. `within` is the plan whose step it is, and `final` says that it is of its `finally`; `subrun` is what its
-    newest attempt has made of the pipeline that it runs.
+    newest attempt has made of the pipeline that it runs. While `interrupted`, an attempt waits to follow on one that its runner's end has ended;
+    `interruptions` counts those.
     """
 
     step: Step
@@ -47,12 +48,19 @@ class StepState(Struct):
     blocked_by: tuple[str, ...] = ()
     first_started_at: float | None = None
     started_at: float | None = None
+    interrupted: bool = False
+    interruptions: int = 0
     ended_at: float | None = None
     parent: str | None = None
     label: str = ""
     value: JSON = None
     instances: Instances | None = None
     subrun: PlanState | None = None
+
+    @property
+    def tries(self) -> int:
+        """How many attempts count, for its policy and for whoever reads: those that were interrupted do not."""
+        return self.attempt - self.interruptions
 
     @property
     def tainted(self) -> bool:

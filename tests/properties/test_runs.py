@@ -20,18 +20,22 @@ from dagnats.core.events import (
     Outcome,
     Reason,
     RunFinished,
+    RunResumed,
     RunStarted,
+    StepInterrupted,
     StepScheduled,
     StepStarted,
 )
 from dagnats.core.pipeline import Container, FanOut, Pipeline, Retry, Step, Volume
 from dagnats.core.planstate import PlanState
+from dagnats.core.resume import interruptions
 from dagnats.core.state import TERMINAL, IllegalEventError, RunState, Status, StepState, fold
 from dagnats.definition.select import Selection, select
 from dagnats.dispatch import Dispatch
 from dagnats.errors import UsageError
 
 TICKS_MAX = 20_000
+CONSENTS = ("s0", "s1")  # steps that may run again after a crash although they are `once`
 OPEN = {Status.QUEUED, Status.RUNNING, Status.WAITING}
 CONDITIONS = (None, None, None, None, "success()", "failure()", "always()", "cancelled()", "false", "1 / 0 == 1")
 REASONS = (Reason.EXIT, Reason.TIMEOUT, Reason.SIGNAL, Reason.OUTPUT, Reason.SPAWN, Reason.ENGINE)
@@ -92,6 +96,7 @@ def step_lists(draw: st.DrawFn, prefix: str, least: int, most: int, files: Seque
                 container=draw(CONTAINERS) if file is None else None,
                 pipeline=file,
                 retry=draw(RETRIES),
+                once=draw(st.sampled_from([False, False, False, True])),
                 allow_failure=draw(st.sampled_from([False, False, False, True])),
                 fan_out=draw(FAN_OUTS),
                 each_condition=condition is not None and draw(st.booleans()),
@@ -154,7 +159,14 @@ class World:
     """An engine without a bus, and workers that do anything the real ones, or a network between, could do."""
 
     def __init__(
-        self, plan: Pipeline, max_parallel: int, seed: int, cancel_at: int | None, *, together: bool = False
+        self,
+        plan: Pipeline,
+        max_parallel: int,
+        seed: int,
+        cancel_at: int | None,
+        *,
+        together: bool = False,
+        crashes: float = 0.0,
     ) -> None:
         self.chance = random.Random(seed)
         self.now = 1000.0
@@ -170,6 +182,8 @@ class World:
         self.unwanted: set[tuple[str, int]] = set()
         self.cancel_at = cancel_at
         self.together = together  # whether several things may happen before what follows is decided
+        self.crashes = crashes  # how probable one is at every turn
+        self.uncertain: set[str] = set()
         self.middle: tuple[int, dict[str, Any]] | None = None
         self._decide()
 
@@ -183,6 +197,8 @@ class World:
                 self.middle = len(self.events), everything(self.state)
             elif self.chance.random() < 0.03:
                 self._take_too_long()
+            elif self.chance.random() < self.crashes:
+                self._crash()
             else:
                 self._happen()
             if not self.together or self.chance.random() < 0.5:
@@ -240,6 +256,20 @@ class World:
         assert self.state.steps[attempt[0]].failure.reason is Reason.LOST
         late = Succeeded(step=attempt[0], attempt=attempt[1], worker=worker)
         assert not self._report(late), "what a lost worker says later does not count"
+
+    def _crash(self) -> None:
+        """The runner and all that it started are gone, and another goes on from the journal."""
+        self.state = fold(self.events)
+        self._apply(RunResumed(seq=self.state.seq + 1, at=self.now))
+        self.uncertain |= {id_ for id_ in self.state.running if self.state.steps[id_].step.once and id_ not in CONSENTS}
+        for event in interruptions(self.state, at=self.now, consents=CONSENTS):
+            if isinstance(event, StepInterrupted):
+                self.tasks.pop((event.step, event.attempt), None)
+            self._apply(event)
+        assert not self.state.running
+        self.held.clear()
+        self.told.clear()
+        self._decide()
 
     def _repeat(self) -> None:
         assert not self._report(self.chance.choice(self.told)), "a repeated report changes nothing"
@@ -299,11 +329,12 @@ class World:
             beside = {id_: other for id_, other in self.state.steps.items() if other.within is step.within}
             before = {id_ for id_, other in beside.items() if step.final and not other.final}
             assert {self.state.steps[id_].status for id_ in before | set(step.step.needs)} <= TERMINAL
-            assert event.attempt == step.attempt + 1 <= step.step.retry.max_attempts
+            assert event.attempt == step.attempt + 1 <= step.step.retry.max_attempts + step.interruptions
             assert not self.state.forced
         if isinstance(event, StepStarted):
             assert (event.step, event.attempt) not in self.claims, "an attempt starts once"
             self.claims.add((event.step, event.attempt))
+            assert event.step not in self.uncertain or self.state.steps[event.step].step.pipeline, "it runs once"
 
     def _bounds(self) -> None:
         statuses = {id_: step.status for id_, step in self.state.steps.items()}
@@ -381,6 +412,7 @@ WORLDS = st.builds(
     seed=st.integers(0, 2**32),
     cancel_at=st.none() | st.integers(0, 60),
     together=st.booleans(),
+    crashes=st.sampled_from([0.0, 0.0, 0.1]),
 )
 
 

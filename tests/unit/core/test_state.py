@@ -19,6 +19,7 @@ FIELDS: dict[type[Event], dict[str, Any]] = {
     events.StepStarted: {"attempt": 1, "worker": "w1"},
     events.StepSucceeded: {"attempt": 1},
     events.StepFailed: {"attempt": 1, "reason": Reason.EXIT, "message": "ended with 1"},
+    events.StepInterrupted: {"attempt": 1},
     events.StepExpanded: {"items": ("a",)},
     events.PipelineStarted: {"attempt": 1},
     events.StepSkipped: {"condition": "false"},
@@ -177,6 +178,7 @@ CASES: list[tuple[Status, type[Event], Status, dict[str, Any], dict[str, Any]]] 
     (Status.RUNNING, events.StepSucceeded, Status.SUCCEEDED, FIELDS[events.StepSucceeded], {}),
     (Status.RUNNING, events.PipelineStarted, Status.RUNNING, {"attempt": 1}, {"pipeline": "sub.yaml"}),
     (Status.WAITING, events.StepStarted, Status.RUNNING, {"attempt": 2, "worker": "w1"}, {}),
+    *((status, events.StepInterrupted, Status.WAITING, {"attempt": 1}, {}) for status in OPEN),
     *((status, events.StepCancelled, Status.CANCELLED, FIELDS[events.StepCancelled], {}) for status in OPEN),
     *((status, events.StepFailed, target, fields, more) for status in OPEN for target, fields, more in FAILURES),
 ]
