@@ -11,6 +11,7 @@ from collections.abc import Coroutine, Mapping
 from typing import TYPE_CHECKING, Any
 
 from dagnats.bus.link import Link
+from dagnats.bus.output import store_note
 from dagnats.bus.topology import set_up
 from dagnats.core.events import CancelledBy, RunStarted
 from dagnats.core.pipeline import JSON, in_order
@@ -24,6 +25,7 @@ from dagnats.report.listing import brief, encoded
 from dagnats.report.modes import Surroundings, Wanted, mode_of, reporters, style_of
 from dagnats.report.reporter import Reporter
 from dagnats.report.style import Style
+from dagnats.report.view import again_kept
 from dagnats.repository import read_git
 from dagnats.request import Prepared
 from dagnats.variables import Resolver, VariableError
@@ -95,9 +97,9 @@ class _Drive:
         await set_up(link)
         runtime = await self._runtime()
         started = await self._started()
-        self._feed = Feed(self._reporters())
+        self._feed = Feed(self._reporters(started))
         for note in self._notes:
-            self._feed.note(note)
+            self._note(note)
         colors = {"FORCE_COLOR": "1", "CLICOLOR_FORCE": "1"} if self._style().color else {}
         dispatch = Dispatch(os.environ, colors, allow_privileged=prepared.request.allow_privileged)
         self._engine = engine = Engine(link, dispatch, self._feed, started)
@@ -129,6 +131,11 @@ class _Drive:
         address = await self._prepared.server.ready()
         await self._link.connect(address)
         self._prepared.directory.connected(address.url, address.token)
+
+    def _note(self, text: str) -> None:
+        """Say a word of the program's own, and keep it for those who look later."""
+        if self._feed is not None:
+            store_note(self._link, self._prepared.directory.name, text, self._feed.note(text))
 
     async def _write_reports(self) -> EngineError | None:
         """Write the reports that are asked for, and the one that GitHub shows; gives what went wrong with the former."""
@@ -172,6 +179,7 @@ class _Drive:
         plan, workspace = prepared.plan, prepared.workspace
         git = await read_git(plan.file, workspace, os.environ, prepared.guardian) if plan.uses_git else {}
         variables = await self._variables({"params": prepared.params, "env": env, "git": git})
+        hide = prepared.vault.masker.text if prepared.vault is not None else str
         return RunStarted(
             seq=1,
             at=time.time(),
@@ -184,6 +192,7 @@ class _Drive:
             env=env,
             versions=prepared.versions,
             git=git,
+            again=tuple(hide(word) for word in again_kept(prepared.request.again)),
         )
 
     async def _variables(self, known: Mapping[str, Mapping[str, JSON]]) -> dict[str, JSON]:
@@ -214,12 +223,12 @@ class _Drive:
         request = self._prepared.request
         return style_of(mode_of(request.output, os.environ), request.color, os.environ)
 
-    def _reporters(self) -> list[Reporter]:
+    def _reporters(self, started: RunStarted) -> list[Reporter]:
         request, vault = self._prepared.request, self._prepared.vault
         wanted = Wanted(
             output=request.output,
             color=request.color,
-            again=request.again,
+            again=started.again,
             quiet=request.quiet,
             verbose=request.verbose,
             events_file=request.events_file,
@@ -299,8 +308,7 @@ class _Drive:
             if not link.lost.is_set() and not silent:
                 continue
             self._explain_full_disk(None)
-            if self._feed is not None:
-                self._feed.note("nats-server stopped answering; it is started again on its store")
+            self._note("nats-server stopped answering; it is started again on its store")
             await self._restart_server()
 
     def _keep_run(self) -> None:

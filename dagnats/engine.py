@@ -21,11 +21,12 @@ from typing import NamedTuple, Protocol
 
 from msgspec.structs import replace
 
+from dagnats.bus.asks import CANCEL, SHOWN, Ask, on_asks, reply
 from dagnats.bus.journal import Journal
 from dagnats.bus.link import Link
 from dagnats.bus.reports import Told, answer, on_reports, order_stop
 from dagnats.bus.tasks import publish
-from dagnats.core.cancel import outweighs
+from dagnats.core.cancel import asked_by_user, outweighs
 from dagnats.core.decide import EvaluationError, Failed, Report, Started, Succeeded, admit, decide
 from dagnats.core.events import (
     AnyEvent,
@@ -59,7 +60,7 @@ class _Commit(NamedTuple):
     """Events that become true together, and who is answered then, with what."""
 
     events: Sequence[AnyEvent]
-    answers: Sequence[tuple[Told, str]] = ()
+    answers: Sequence[tuple[Told | Ask, str]] = ()
 
 
 class _Claim(NamedTuple):
@@ -77,7 +78,7 @@ class Engine:
         self._journal = Journal(link, started.run, self.crash)
         self._dispatch = dispatch
         self._witness = witness
-        self._causes: deque[Told | Failed | CancelRequested | _Claim] = deque()
+        self._causes: deque[Told | Ask | Failed | CancelRequested | _Claim] = deque()
         self._has_begun = False  # what is asked for before the first event is sent waits for it
         self._is_due = False  # whether the causes ask for a commit now: what has only started can wait a little
         self._commits: deque[_Commit] = deque()  # the first is on its way
@@ -89,11 +90,13 @@ class Engine:
         self._limits: dict[str, list[asyncio.TimerHandle]] = {}  # by step: when its pipeline has taken too long
         self._ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._broken = False
+        self._shown = 0  # the last event that the witness was told of
         self.state = RunState(started)
 
     async def run(self) -> RunState:
         """Run to the end. Raises EngineError when the engine, not a step, fails."""
         await on_reports(self._link, self.state.run, self._reported)
+        await on_asks(self._link, self.state.run, self._asked)
         self._link.on_broken = self.crash
         self._link.on_connected(self._act_again)
         watchdog = None
@@ -119,6 +122,27 @@ class Engine:
     def cancel(self, by: CancelledBy, why: str, *, signal: int | None = None, force: bool = False) -> None:
         """Ask for the end of the run; `force` leaves nothing running, not even `finally`."""
         self._caused(CancelRequested(seq=0, at=0.0, by=by, why=why, signal=signal, force=force))
+
+    def _asked(self, ask: Ask) -> None:
+        """Somebody else asks, who is answered once what follows is stored."""
+        if ask.word == CANCEL:
+            self._caused(ask)
+        elif ask.word == SHOWN:
+            reply(self._link, ask, seq=self._shown)
+        else:
+            reply(
+                self._link,
+                ask,
+                f"run {self.state.run} does not know what `{ask.word}` is: it was started by another dagnats",
+            )
+
+    def _admit_ask(self, ask: Ask, events: list[AnyEvent]) -> str:
+        if self.state.finished is not None:
+            return f"run {self.state.run} has ended already"
+        given = ask.values
+        request = asked_by_user(str(given.get("who")), str(given.get("why", "")), force=given.get("force") is True)
+        self._apply(self._admit_cancel(request), events)
+        return ""
 
     def crash(self, error: BaseException | None) -> None:
         """End the run with an error of the engine's surroundings. Nothing is decided any more: the journal ends before what broke."""
@@ -199,7 +223,7 @@ class Engine:
         self._is_due = self._is_due or bool(self._claimed)
         self._consider_if_idle()
 
-    def _caused(self, cause: Told | Failed | CancelRequested) -> None:
+    def _caused(self, cause: Told | Ask | Failed | CancelRequested) -> None:
         self._causes.append(cause)
         self._is_due = True
         self._consider_if_idle()
@@ -211,7 +235,7 @@ class Engine:
     def _consider(self) -> None:
         """Admit what was reported and asked for; what it makes happen and what follows from that become one commit."""
         events: list[AnyEvent] = []
-        answers: list[tuple[Told, str]] = []
+        answers: list[tuple[Told | Ask, str]] = []
         self._is_due = False
         self._ending.clear()
         self._claimed.clear()
@@ -220,6 +244,8 @@ class Engine:
             match cause:
                 case CancelRequested():
                     self._apply(self._admit_cancel(cause), events)
+                case Ask():
+                    answers.append((cause, self._admit_ask(cause, events)))
                 case Told():
                     answers.append((cause, self._admit(cause.report, time.time(), events)))
                 case _Claim():
@@ -265,7 +291,7 @@ class Engine:
             decisions.append(event)
         return decisions
 
-    def _commit(self, events: Sequence[AnyEvent], answers: Sequence[tuple[Told, str]]) -> None:
+    def _commit(self, events: Sequence[AnyEvent], answers: Sequence[tuple[Told | Ask, str]]) -> None:
         """Append the events, as one commit unless they are too many for one message."""
         parts = [events[start : start + EVENTS_A_COMMIT] for start in range(0, len(events), EVENTS_A_COMMIT)]
         self._commits.extend(_Commit(part) for part in parts[:-1])
@@ -286,6 +312,7 @@ class Engine:
         """Do what the stored events say, in their order; then go on with what has come meanwhile."""
         commit = self._commits[0]
         self._witness.events(commit.events)
+        self._shown = commit.events[-1].seq
         for event in commit.events:
             self._act(event)
         self._answer(commit.answers)
@@ -298,9 +325,12 @@ class Engine:
         if self.state.finished is not None and not self._commits and not self._ended.done():
             self._ended.set_result(None)
 
-    def _answer(self, answers: Sequence[tuple[Told, str]]) -> None:
+    def _answer(self, answers: Sequence[tuple[Told | Ask, str]]) -> None:
         for told, why_not in answers:
-            answer(self._link, told, why_not)
+            if isinstance(told, Ask):
+                reply(self._link, told, why_not)
+            else:
+                answer(self._link, told, why_not)
 
     def _act(self, event: AnyEvent) -> None:
         """Do what one event asks for. Doing it twice is harmless."""

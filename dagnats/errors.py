@@ -24,6 +24,10 @@ class InterruptedEarlyError(UsageError):
         self.exit_code = 128 + number
 
 
+class RefusedAskError(UsageError):
+    """A live run was asked for something that it does not do."""
+
+
 class EngineError(DagnatsError):
     """The engine or its surroundings failed: server, disk, lock."""
 

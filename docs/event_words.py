@@ -25,6 +25,7 @@ FIELDS = {
     "RunStarted.env": "Those variables of the runner's environment that templates mention.",
     "RunStarted.versions": "The versions of what wrote the events, by program.",
     "RunStarted.git": "What templates see as `git`, if one mentions it.",
+    "RunStarted.again": "The words of the command that runs it again, of a long one the first.",
     "StepScheduled.not_before": "The attempt does not start before this time, in seconds since 1970: the delay of a retry.",
     "StepStarted.worker": "The name of the worker.",
     "StepSucceeded.outputs": "The outputs of the step, by name, with their types.",
@@ -49,6 +50,7 @@ FIELDS = {
     "CancelRequested.by": "Who asked.",
     "CancelRequested.why": "Why, in words for people.",
     "CancelRequested.signal": "The number of the signal, where one asked.",
+    "CancelRequested.who": "The name of the user who asked, where one did with `dagnats cancel`.",
     "CancelRequested.force": "Whether everything stops at once, `finally` too.",
     "CancelRequested.step": "Only the instances of this step, or the steps of the pipeline that it runs; left out for the whole run.",
     "RunFinished.outcome": "How the run ended.",
@@ -172,6 +174,7 @@ VALUES = {
     "Outcome.cancelled": "a signal asked for the end",
     "CancelledBy.signal": "a signal that reached `dagnats`, such as an interrupt",
     "CancelledBy.timeout": "a `timeout` of the pipeline, or of a step that runs one",
+    "CancelledBy.user": "somebody, with `dagnats cancel`",
     "CancelledBy.fail_fast": "the first failure, where `fail_fast` is set",
 }
 

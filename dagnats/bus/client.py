@@ -27,6 +27,7 @@ class Message(Struct):
     reply: str
     data: bytes
     status: str = ""
+    headers: Mapping[str, str] | None = None
 
 
 Handler = Callable[[Message], None]
@@ -96,7 +97,7 @@ class Client(NatsClient):
 
     def _call(self, handler: Handler, subject: str, reply: str, data: bytes, headers: Mapping[str, str] | None) -> None:
         try:
-            handler(Message(subject, reply, data, headers.get("Status", "") if headers else ""))
+            handler(Message(subject, reply, data, headers.get("Status", "") if headers else "", headers))
         except Exception as error:  # noqa: BLE001 - nats-py would note it, stop reading, and let the run hang
             self._broken(error)
 

@@ -20,6 +20,16 @@ def subject_of(run: str, step: str, attempt: int) -> str:
     return f"output.{run}.{token(step)}.{attempt}"
 
 
+def store_note(link: Link, run: str, text: str, after: int) -> None:
+    """Keep a word of the program's own among what steps print; `after` is that of `OutputStream.write`."""
+    link.request(note_subject(run), text.encode("utf-8", "replace"), {"After": str(after)}, lambda _: None)
+
+
+def note_subject(run: str) -> str:
+    """Give the subject of the program's own words, which is no attempt's: those have a number more."""
+    return f"output.{run}.note"
+
+
 class OutputStream:
     """The writing end for all attempts of one worker.
 
@@ -35,15 +45,21 @@ class OutputStream:
         self._on_the_way: dict[str, int] = {}
         self._waiting: dict[str, asyncio.Future[None]] = {}
 
-    async def write(self, subject: str, stream: str, offset: int, chunk: bytes) -> None:
-        """Publish a chunk of an attempt's subject; `offset` counts the bytes of both streams of the attempt before it."""
+    async def room(self) -> None:
+        """Wait while too much is on its way."""
         await self._room.wait()
+
+    def write(self, subject: str, stream: str, offset: int, chunk: bytes, after: int | None = None) -> None:
+        """Publish a chunk of an attempt's subject; `offset` counts the bytes of both streams of the attempt before it.
+
+        `after` is the number of the last event that was shown before the chunk, where it is shown too.
+        """
         self._unacknowledged += len(chunk)
         if self._unacknowledged > UNACKNOWLEDGED_MAX_BYTES:
             self._room.clear()
         size = len(chunk)
         self._on_the_way[subject] = self._on_the_way.get(subject, 0) + size
-        headers = {"Stream": stream, "Offset": str(offset)}
+        headers = {"Stream": stream, "Offset": str(offset)} | ({} if after is None else {"After": str(after)})
         self._link.request(subject, chunk, headers, lambda answer: self._answered(subject, size, answer))
 
     def _answered(self, subject: str, size: int, answer: bytes) -> None:

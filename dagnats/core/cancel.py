@@ -7,7 +7,14 @@ from dagnats.core.pipeline import Step
 from dagnats.core.planstate import PlanState
 from dagnats.core.step import StepState
 
-_WEIGHTS = {CancelledBy.FAIL_FAST: 0, CancelledBy.TIMEOUT: 1, CancelledBy.SIGNAL: 2}
+_WEIGHTS = {CancelledBy.FAIL_FAST: 0, CancelledBy.TIMEOUT: 1, CancelledBy.SIGNAL: 2, CancelledBy.USER: 2}
+
+
+def asked_by_user(who: str, why: str, *, force: bool) -> CancelRequested:
+    """Give the request of somebody who says why, or "". It has no place in the journal yet."""
+    text = f"{who} asked for it" + (f": {why}" if why else "")
+    text += "; everything is killed, and `finally` does not run" if force else ""
+    return CancelRequested(seq=0, at=0.0, by=CancelledBy.USER, why=text, force=force, who=who)
 
 
 def reaches(event: CancelRequested, state: StepState, steps: Mapping[str, StepState]) -> bool:

@@ -37,7 +37,7 @@ VERSION = 1
 EVENTS: Mapping[str, tuple[type[Any], tuple[str, ...]]] = {
     "RunStarted": (
         events.RunStarted,
-        ("run", "plan", "max_parallel", "workspace", "params", "vars", "env", "versions", "git"),
+        ("run", "plan", "max_parallel", "workspace", "params", "vars", "env", "versions", "git", "again"),
     ),
     "StepScheduled": (events.StepScheduled, ("step", "attempt", "not_before")),
     "StepStarted": (events.StepStarted, ("step", "attempt", "worker")),
@@ -67,7 +67,7 @@ EVENTS: Mapping[str, tuple[type[Any], tuple[str, ...]]] = {
     "StepSkipped": (events.StepSkipped, ("step", "condition", "values")),
     "StepBlocked": (events.StepBlocked, ("step", "by")),
     "StepCancelled": (events.StepCancelled, ("step", "attempt", "output_bytes", "dropped_bytes")),
-    "CancelRequested": (events.CancelRequested, ("by", "why", "signal", "force", "step")),
+    "CancelRequested": (events.CancelRequested, ("by", "why", "signal", "force", "step", "who")),
     "RunResumed": (events.RunResumed, ("versions", "lost_commits")),
     "RunFinished": (events.RunFinished, ("outcome", "outputs", "notes")),
 }
@@ -302,7 +302,7 @@ def _param(record: Mapping[str, Any]) -> Param:
 
 # fields that are not plain JSON in their event
 _FIELDS: Mapping[str, Mapping[str, Callable[[Any], Any]]] = {
-    "RunStarted": {"plan": plan_from},
+    "RunStarted": {"plan": plan_from, "again": tuple},
     "StepFailed": {"reason": Reason},
     "StepExpanded": {"items": tuple},
     "StepBlocked": {"by": tuple},

@@ -43,6 +43,7 @@ class CancelledBy(StrEnum):
     SIGNAL = "signal"
     TIMEOUT = "timeout"  # the run's own `timeout`
     FAIL_FAST = "fail_fast"  # the first failure, with `fail_fast: true`
+    USER = "user"  # somebody who asked from elsewhere
 
 
 class Event(Struct, frozen=True, kw_only=True):
@@ -56,7 +57,7 @@ class RunStarted(Event, frozen=True, kw_only=True):
     """The first event: the plan and every value from outside, so that nothing is asked again later.
 
     `env` holds those names of the runner's environment that templates mention, `git` what templates see under that name if any mentions it,
-    `versions` the versions of what wrote the journal.
+    `versions` the versions of what wrote the journal, `again` the command that runs it again, as far as that is ever shown.
     """
 
     run: str
@@ -68,6 +69,7 @@ class RunStarted(Event, frozen=True, kw_only=True):
     env: Mapping[str, str] = field(default_factory=dict)
     versions: Mapping[str, str] = field(default_factory=dict)
     git: Mapping[str, JSON] = field(default_factory=dict)
+    again: tuple[str, ...] = ()
 
 
 class StepScheduled(Event, frozen=True, kw_only=True):
@@ -168,13 +170,17 @@ class StepCancelled(Event, frozen=True, kw_only=True):
 
 
 class CancelRequested(Event, frozen=True, kw_only=True):
-    """The run shall end, or only the instances of `step`, or the pipeline that it runs. `force` stops everything at once, `finally` too."""
+    """The run shall end, or only the instances of `step`, or the pipeline that it runs. `force` stops everything at once, `finally` too.
+
+    `who` names the user who asked, when it was one.
+    """
 
     by: CancelledBy
     why: str
     signal: int | None = None
     force: bool = False
     step: str | None = None
+    who: str | None = None
 
 
 class RunResumed(Event, frozen=True, kw_only=True):

@@ -2,24 +2,22 @@
 
 Output waits when too much is unshown (`room`), as a pipe would; events never do. The thread is woken at most every `PAUSE_S` unless much has come: two
 threads that wake each other for every event take more time from the loop than showing does.
-
-What an attempt prints may come before the event that it has started is stored: it is held back until then, so that the order is that of the journal.
 """
 
 import asyncio
 import contextlib
 import queue
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from operator import methodcaller
 
-from dagnats.core.events import AnyEvent, StepCancelled, StepFailed, StepStarted, StepSucceeded
-from dagnats.report.reporter import Reporter
+from dagnats.core.events import AnyEvent, CancelledBy, CancelRequested
+from dagnats.report.early import Early
+from dagnats.report.reporter import Item, Note, Output, Reporter
 
 UNSHOWN_MAX_BYTES = 4 << 20
 PAUSE_S = 0.01
 AT_ONCE_BYTES = 256 << 10
-
-_Item = tuple[object, ...]
 
 
 class Feed:
@@ -27,13 +25,13 @@ class Feed:
 
     def __init__(self, reporters: Sequence[Reporter]) -> None:
         self._reporters = list(reporters)
-        self._batches: queue.SimpleQueue[list[_Item] | None] = queue.SimpleQueue()
-        self._batch: list[_Item] = []
+        self._batches: queue.SimpleQueue[list[Item] | None] = queue.SimpleQueue()
+        self._batch: list[Item] = []
         self._batch_bytes = 0
         self._handed_over_at = 0.0
         self._timer: asyncio.TimerHandle | None = None
-        self._begun: dict[str, int] = {}  # the newest attempt of each step whose start was shown
-        self._early: dict[str, list[_Item]] = {}
+        self._early = Early()
+        self._seq = 0
         self._unshown = 0
         self._is_hurried = False
         self._lock = threading.Lock()
@@ -47,47 +45,30 @@ class Feed:
 
     def events(self, events: Sequence[AnyEvent]) -> None:
         """Show the events of a commit; what an attempt printed before them comes after them, but before its end."""
-        begin = 0
-        early: dict[str, list[_Item]] = {}
-        for place, event in enumerate(events):
-            if not isinstance(event, StepStarted | StepSucceeded | StepFailed | StepCancelled):
-                continue
-            self._begun[event.step] = max(event.attempt, self._begun.get(event.step, 0))
-            if event.step in self._early:
-                early[event.step] = self._early.pop(event.step)
-            if event.step in early and not isinstance(event, StepStarted):
-                self._put_events(events[begin:place])
-                self._put_all(early.pop(event.step))
-                begin = place
-        self._put_events(events[begin:])
-        for items in early.values():
-            self._put_all(items)
-
-    def _put_events(self, events: Sequence[AnyEvent]) -> None:
-        if events:
-            self._put(("events", events))
-
-    def _put_all(self, items: Sequence[_Item]) -> None:
-        for item in items:
+        for item in self._early.events(events):
             self._put(item)
+        self._seq = events[-1].seq
+        for event in events:
+            if isinstance(event, CancelRequested) and event.by is CancelledBy.USER:
+                self.hurry()
 
-    def output(self, step: str, attempt: int, stream: str, chunk: bytes) -> None:
-        """Show a chunk of output."""
+    def output(self, step: str, attempt: int, stream: str, chunk: bytes) -> int:
+        """Show a chunk of output; gives the number of the last event that was taken before it."""
         with self._lock:
             self._unshown += len(chunk)
             if self._unshown > UNSHOWN_MAX_BYTES and not self._is_hurried:
                 self._room.clear()
-        item = ("output", step, attempt, stream, chunk)
-        if self._begun.get(step, 0) < attempt:
-            self._early.setdefault(step, []).append(item)
-        else:
+        item = Output(step, attempt, stream, chunk)
+        if self._early.output(item):
             self._put(item, len(chunk))
+        return self._seq
 
-    def note(self, text: str) -> None:
-        """Show a word of the program's own."""
-        self._put(("note", text))
+    def note(self, text: str) -> int:
+        """Show a word of the program's own; gives what `output` gives."""
+        self._put(Note(text))
+        return self._seq
 
-    def _put(self, item: _Item, size: int = 0) -> None:
+    def _put(self, item: Item, size: int = 0) -> None:
         self._batch.append(item)
         self._batch_bytes += size
         if self._batch_bytes > AT_ONCE_BYTES:
@@ -131,38 +112,36 @@ class Feed:
     async def close(self) -> None:
         """Show what is left, and end. A second call does nothing."""
         if not self._closed.is_set():
-            for early in self._early.values():
-                self._batch += early
-            self._early.clear()
+            self._batch += self._early.rest()
             self._hand_over()
             self._batches.put(None)
         await self._closed.wait()
 
     def _show(self) -> None:
         while (batch := self._next()) is not None:
-            for kind, *facts in batch:
-                self._tell(str(kind), *facts)
-                if kind == "output":
-                    self._shown(len(facts[3]))  # type: ignore[arg-type]
+            for item in batch:
+                self._tell(methodcaller("take", item))
+                if isinstance(item, Output):
+                    self._shown(len(item.data))
             if self._batches.empty():
-                self._tell("flush")
-        self._tell("close")
+                self._tell(methodcaller("flush"))
+        self._tell(methodcaller("close"))
         self._loop.call_soon_threadsafe(self._closed.set)
 
-    def _next(self) -> list[_Item] | None:
+    def _next(self) -> list[Item] | None:
         """Wait for what comes next; whoever wants to hear that time passes hears it meanwhile."""
         while True:
             ticks_s = [reporter.tick_s for reporter in self._reporters if reporter.tick_s is not None]
             try:
                 return self._batches.get(timeout=min(ticks_s, default=None))
             except queue.Empty:
-                self._tell("tick")
+                self._tell(methodcaller("tick"))
 
-    def _tell(self, what: str, *facts: object) -> None:
+    def _tell(self, say: Callable[[Reporter], None]) -> None:
         """Whatever breaks a reporter (a reader that went away, a full disk) ends the showing, not the run."""
         for reporter in list(self._reporters):
             try:
-                getattr(reporter, what)(*facts)
+                say(reporter)
             except Exception as error:  # noqa: BLE001 - the thread must live, or the run would wait for it for ever
                 self._reporters.remove(reporter)
                 with contextlib.suppress(Exception):

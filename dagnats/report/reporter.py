@@ -2,13 +2,49 @@
 
 from collections.abc import Sequence
 
+from msgspec import Struct
+
 from dagnats.core.events import AnyEvent
+
+
+class Events(Struct, frozen=True):
+    """Events that are shown together."""
+
+    events: Sequence[AnyEvent]
+
+
+class Output(Struct, frozen=True):
+    """A chunk of what an attempt printed to "out" or "err"."""
+
+    step: str
+    attempt: int
+    stream: str
+    data: bytes
+
+
+class Note(Struct, frozen=True):
+    """A word of the program's own."""
+
+    text: str
+
+
+Item = Events | Output | Note
 
 
 class Reporter:
     """Shows a run. All is called from one thread, in the order of what happened, but for `hurry`."""
 
     tick_s: float | None = None  # how often `tick` is wanted while nothing happens
+
+    def take(self, item: Item) -> None:
+        """Take what happened."""
+        match item:
+            case Events(events):
+                self.events(events)
+            case Output(step, attempt, stream, data):
+                self.output(step, attempt, stream, data)
+            case Note(text):
+                self.note(text)
 
     def events(self, events: Sequence[AnyEvent]) -> None:
         """Take stored events."""

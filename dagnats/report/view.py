@@ -66,6 +66,18 @@ def took_s(step: StepState) -> float:
     return max(0.0, step.ended_at - step.first_started_at)
 
 
+def again_kept(words: Sequence[str]) -> tuple[str, ...]:
+    """Give as many words of a command as are needed to show it: names of files may be many."""
+    kept: list[str] = []
+    size = 0
+    for word in words:
+        if size > AGAIN_MAX:
+            break
+        kept.append(word)
+        size += len(shlex.quote(word)) + bool(size)
+    return tuple(kept)
+
+
 def run_title(state: RunState) -> str:
     """Say what runs."""
     steps = [step for step in (*state.plan.steps, *state.plan.finally_steps) if step.handles is None]

@@ -21,8 +21,8 @@ WAIT_FOR_STORE_BYTES = 256 << 10
 class Watcher(Protocol):
     """Somebody in this process who is shown the output as it comes."""
 
-    def output(self, step: str, attempt: int, stream: str, chunk: bytes) -> None:
-        """Take a chunk; never waits."""
+    def output(self, step: str, attempt: int, stream: str, chunk: bytes) -> int:
+        """Take a chunk, and give the number of the last event that was taken before it; never waits."""
 
     async def room(self) -> None:
         """Wait while too much is unshown."""
@@ -110,11 +110,14 @@ class OutputSink:
             self._timer = None
         while self._held:
             stream, chunk = self._next_chunk()
+            after: int | None = None
             if self._watcher is not None:
-                self._watcher.output(self._task.step, self._task.attempt, stream, chunk)
-                await self._watcher.room()
+                after = self._watcher.output(self._task.step, self._task.attempt, stream, chunk)
             offset, self.bytes = self.bytes, self.bytes + len(chunk)
-            await self._stream.write(self._subject, stream, offset, chunk)
+            self._stream.write(self._subject, stream, offset, chunk, after)  # in the order in which chunks are shown
+            if self._watcher is not None:
+                await self._watcher.room()
+            await self._stream.room()
             if self._paused and self._held_bytes <= HELD_MAX_BYTES // 2:
                 self._paused = False
                 self._last = self._loop.time()
