@@ -26,23 +26,26 @@ from dagnats.bus.journal import Journal
 from dagnats.bus.link import Link
 from dagnats.bus.reports import Told, answer, on_reports, order_stop
 from dagnats.bus.tasks import publish
-from dagnats.core.cancel import asked_by_user, outweighs
-from dagnats.core.decide import EvaluationError, Failed, Report, Started, Succeeded, admit, decide
+from dagnats.core.cancel import asked_by_user
+from dagnats.core.decide import EvaluationError, Failed, Report, Started, Succeeded, admit, admit_cancel, decide
 from dagnats.core.events import (
     AnyEvent,
     CancelledBy,
     CancelRequested,
     PipelineStarted,
     Reason,
+    RunResumed,
     RunStarted,
     StepCancelled,
     StepFailed,
     StepScheduled,
     StepSucceeded,
 )
-from dagnats.core.planstate import PlanState
+from dagnats.core.resume import Past, interruptions
 from dagnats.core.state import RunState, Status
 from dagnats.dispatch import Dispatch
+from dagnats.failpoint import Failpoint
+from dagnats.limits import Limits
 
 EVENTS_A_COMMIT = 500
 CLAIM_S = 0.01  # what ends sooner needs no commit of its own for its start
@@ -71,11 +74,22 @@ class _Claim(NamedTuple):
 
 
 class Engine:
-    """Carries one run from its first event to its last."""
+    """Carries one run to its last event, from its first one or from where another runner has left it."""
 
-    def __init__(self, link: Link, dispatch: Dispatch, witness: Witness, started: RunStarted) -> None:
+    def __init__(
+        self,
+        link: Link,
+        dispatch: Dispatch,
+        witness: Witness,
+        begun: RunStarted | Past,
+        failpoint: Failpoint | None = None,
+    ) -> None:
         self._link = link
-        self._journal = Journal(link, started.run, self.crash)
+        self._past = begun if isinstance(begun, Past) else None
+        self._failpoint = failpoint
+        self.state = RunState(begun) if isinstance(begun, RunStarted) else begun.state
+        place, last, sequence = (begun.place, begun.last, begun.sequence) if isinstance(begun, Past) else (0, "", 0)
+        self._journal = Journal(link, self.state.run, self.crash, place=place, previous=last, sequence=sequence)
         self._dispatch = dispatch
         self._witness = witness
         self._causes: deque[Told | Ask | Failed | CancelRequested | _Claim] = deque()
@@ -87,11 +101,10 @@ class Engine:
         self._claimed: set[str] = set()  # steps that were let start, which is among the causes
         self._ending: set[str] = set()  # steps whose good end is among the causes, so that their places are free
         self._recording: asyncio.TimerHandle | None = None
-        self._limits: dict[str, list[asyncio.TimerHandle]] = {}  # by step: when its pipeline has taken too long
+        self._limits = Limits(self.state, self._took_too_long)
         self._ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._broken = False
-        self._shown = 0  # the last event that the witness was told of
-        self.state = RunState(started)
+        self._shown = self.state.seq if self._past is not None else 0  # the last event that the witness was told of
 
     async def run(self) -> RunState:
         """Run to the end. Raises EngineError when the engine, not a step, fails."""
@@ -99,20 +112,37 @@ class Engine:
         await on_asks(self._link, self.state.run, self._asked)
         self._link.on_broken = self.crash
         self._link.on_connected(self._act_again)
-        watchdog = None
-        if self.state.plan.timeout_s is not None:
-            watchdog = asyncio.get_running_loop().call_later(self.state.plan.timeout_s, self._timed_out)
+        self._limits.begin()
         sender = asyncio.create_task(self._send_unclaimed())
         try:
             self._has_begun = True
-            self._commit([self.state.started, *self._decisions()], [])
+            if self._past is None:
+                self._commit([self.state.started, *self._decisions()], [])
+            else:
+                self._resume(self._past)
             await self._ended
         finally:
             sender.cancel()
-            for timer in (watchdog, self._recording, *(timer for timers in self._limits.values() for timer in timers)):
-                if timer is not None:
-                    timer.cancel()
+            self._limits.close()
+            if self._recording is not None:
+                self._recording.cancel()
         return self.state
+
+    def _resume(self, past: Past) -> None:
+        """Go on: what was under way is over, and follows again; what waits for its time needs its task once more."""
+        at = max(time.time(), self.state.at)
+        resumed = RunResumed(seq=self.state.seq + 1, at=at, versions=past.versions, lost_commits=past.lost_commits)
+        events: list[AnyEvent] = []
+        self._apply(resumed, events)
+        for event in interruptions(self.state, at=at, consents=past.consents):
+            self._apply(event, events)
+        kept = list(self.state.dispatched)
+        events += self._decisions()
+        self._commit(events, [])
+        for id_ in kept:
+            step = self.state.steps[id_]
+            if id_ in self.state.dispatched:
+                self._send_task(id_, step.attempt, step.not_before)
 
     @property
     def journal_end(self) -> tuple[int, str]:
@@ -141,7 +171,7 @@ class Engine:
             return f"run {self.state.run} has ended already"
         given = ask.values
         request = asked_by_user(str(given.get("who")), str(given.get("why", "")), force=given.get("force") is True)
-        self._apply(self._admit_cancel(request), events)
+        self._apply(admit_cancel(self.state, request, at=time.time()), events)
         return ""
 
     def crash(self, error: BaseException | None) -> None:
@@ -150,28 +180,8 @@ class Engine:
             self._broken = True
             self._ended.set_exception(error)
 
-    def _timed_out(self) -> None:
-        self.cancel(CancelledBy.TIMEOUT, f"the run took longer than its timeout of {self.state.plan.timeout_s:g}s")
-
-    def _limit(self, event: PipelineStarted) -> None:
-        """Have a pipeline cancelled once it has taken longer than its step allows, counted from the start of that one, or its file."""
-        step, subrun = self.state.steps[event.step], self.state.subruns.get(event.step)
-        if subrun is None or step.attempt != event.attempt:
-            return  # it has ended by now
-        since = step.started_at or event.at
-        for limit_s, begin, whose in (
-            (step.step.timeout_s, since, "its"),
-            (subrun.plan.timeout_s, event.at, subrun.plan.file + "'s"),
-        ):
-            if limit_s is not None:
-                why = f"ran longer than {whose} timeout of {limit_s:g}s"
-                left_s = max(0.0, begin + limit_s - time.time())
-                timer = asyncio.get_running_loop().call_later(left_s, self._took_too_long, subrun, why)
-                self._limits.setdefault(event.step, []).append(timer)
-
-    def _took_too_long(self, subrun: PlanState, why: str) -> None:
-        if self.state.subruns.get(subrun.owner or "") is subrun:
-            self._caused(CancelRequested(seq=0, at=0.0, by=CancelledBy.TIMEOUT, why=why, step=subrun.owner))
+    def _took_too_long(self, owner: str | None, why: str) -> None:
+        self._caused(CancelRequested(seq=0, at=0.0, by=CancelledBy.TIMEOUT, why=why, step=owner))
 
     def _reported(self, told: Told) -> None:
         report = told.report
@@ -212,6 +222,10 @@ class Engine:
                 places -= 1
                 del self._waiting[step]
                 self._claimed.add(step)
+                if self.state.steps[step].step.once:
+                    self._causes.append(told)  # it does not begin before that is recorded
+                    asyncio.get_running_loop().call_soon(self._record_claims)
+                    continue
                 self._causes.append(_Claim(claim, time.time()))
                 answer(self._link, told, "")
         if self._claimed and self._recording is None:
@@ -243,7 +257,7 @@ class Engine:
             cause = self._causes.popleft()
             match cause:
                 case CancelRequested():
-                    self._apply(self._admit_cancel(cause), events)
+                    self._apply(admit_cancel(self.state, cause, at=time.time()), events)
                 case Ask():
                     answers.append((cause, self._admit_ask(cause, events)))
                 case Told():
@@ -270,17 +284,6 @@ class Engine:
             self.state.apply(event)
             events.append(event)
 
-    def _admit_cancel(self, request: CancelRequested) -> CancelRequested | None:
-        """A second request counts only when it asks for more; a timeout does not reach into `finally`."""
-        state = self.state
-        if request.step is not None:
-            subrun = state.subruns.get(request.step)
-            late = subrun is None or not outweighs(request, subrun.cancel) or subrun.in_finally
-            return None if late else replace(request, seq=state.seq + 1, at=time.time())
-        repeated = not outweighs(request, state.cancel) and not (request.force and not state.forced)
-        late = state.finished is not None or (request.by is CancelledBy.TIMEOUT and state.in_finally)
-        return None if repeated or late else replace(request, seq=state.seq + 1, at=time.time())
-
     def _decisions(self) -> list[AnyEvent]:
         """Decide until nothing more follows."""
         decisions: list[AnyEvent] = []
@@ -301,6 +304,7 @@ class Engine:
     def _append(self) -> None:
         """Send the commit and, in the same write, the tasks that it asks for."""
         events = self._commits[0].events
+        self._reached("before", events)
         self._journal.append(events, self._stored)
         for event in events:
             if isinstance(event, StepScheduled):
@@ -311,6 +315,7 @@ class Engine:
     def _stored(self) -> None:
         """Do what the stored events say, in their order; then go on with what has come meanwhile."""
         commit = self._commits[0]
+        self._reached("after", commit.events)
         self._witness.events(commit.events)
         self._shown = commit.events[-1].seq
         for event in commit.events:
@@ -325,6 +330,11 @@ class Engine:
         if self.state.finished is not None and not self._commits and not self._ended.done():
             self._ended.set_result(None)
 
+    def _reached(self, when: str, events: Sequence[AnyEvent]) -> None:
+        if self._failpoint is not None:
+            for event in events:
+                self._failpoint.reached(when, event)
+
     def _answer(self, answers: Sequence[tuple[Told | Ask, str]]) -> None:
         for told, why_not in answers:
             if isinstance(told, Ask):
@@ -334,16 +344,15 @@ class Engine:
 
     def _act(self, event: AnyEvent) -> None:
         """Do what one event asks for. Doing it twice is harmless."""
+        if isinstance(event, StepSucceeded | StepFailed | StepCancelled):
+            self._limits.forget(event.step)
         match event:
             case StepScheduled():
                 self._unstored.discard(event.step)
             case CancelRequested():
                 self._stop(event)
             case PipelineStarted():
-                self._limit(event)
-            case StepSucceeded() | StepFailed() | StepCancelled() if event.step in self._limits:
-                for timer in self._limits.pop(event.step):
-                    timer.cancel()
+                self._limits.watch(event.step)
             case StepCancelled() if event.attempt > 0:
                 order_stop(self._link, self.state.run, event.step, event.attempt, kill=False)
             case StepFailed(reason=Reason.LOST):

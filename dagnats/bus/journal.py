@@ -8,9 +8,10 @@ import asyncio
 import base64
 import secrets
 from collections.abc import AsyncIterator, Callable, Sequence
+from typing import NamedTuple
 
 from dagnats.bus.link import Link, RefusedError, checked
-from dagnats.bus.reading import NO_MESSAGE, messages
+from dagnats.bus.reading import NO_MESSAGE, messages, sequence_of
 from dagnats.core import codec
 from dagnats.core.events import AnyEvent
 from dagnats.errors import EngineError, JournalError, RunLostError
@@ -105,6 +106,56 @@ class Journal:
             self._send()
         else:
             self._on_broken(RunLostError(f"run {self._run}: another engine has written to its journal; this one stops"))
+
+
+class Loaded(NamedTuple):
+    """A journal as it was read back, for one who goes on with it: the last good commit's place, hash, and sequence in the stream.
+
+    `lost` are the sequences of the commits after it, none of which can be used, and `damage` says why, or "".
+    """
+
+    events: list[AnyEvent]
+    place: int
+    last: str
+    sequence: int
+    lost: Sequence[int] = ()
+    damage: str = ""
+
+
+async def load(link: Link, run: str, known: tuple[int, str] | None) -> Loaded:
+    """Read a journal up to its end, or to the last commit before the first that is damaged.
+
+    `known` is a commit that there was, by its place and hash: a journal that ends before it has lost its end. Raises JournalError when nothing is left.
+    """
+    events: list[AnyEvent] = []
+    place, last, sequence, damage = 0, "", 0, ""
+    lost: list[int] = []
+    async for message in messages(link, "HISTORY", f"history.{run}"):
+        at = sequence_of(message)
+        if damage:
+            lost.append(at)
+            continue
+        try:
+            whole = await link.whole(message.data)
+            events += codec.decode_commit(whole, run, last, place + 1)
+        except JournalError as error:
+            damage = str(error)
+            lost.append(at)
+            continue
+        place, last, sequence = place + 1, codec.commit_hash(whole), at
+        if known is not None and place == known[0] and last != known[1]:
+            raise JournalError(f"commit {place} of run {run} is not the one that was written: the journal was altered")
+    if place == 0:
+        raise JournalError(damage or f"run {run} has no journal here")
+    if known is not None and place < known[0] and not damage:
+        damage = f"the journal of run {run} has {place} commits, and had at least {known[0]}: its end is missing"
+    return Loaded(events, place, last, sequence, lost, damage)
+
+
+async def give_up(link: Link, loaded: Loaded) -> None:
+    """Remove the commits that can not be used, so that others can follow on the last good one."""
+    for sequence in loaded.lost:
+        await link.call("$JS.API.STREAM.MSG.DELETE.HISTORY", {"seq": sequence})
 
 
 async def last_commit_id(link: Link, run: str) -> tuple[str, int]:

@@ -14,6 +14,11 @@ EXPIRES_NS = 5_000_000_000
 SILENT_S = 10.0
 
 
+def sequence_of(message: Message) -> int:
+    """Give the place in its stream of a message that `messages` gave: `$JS.ACK.<stream>.<consumer>.<deliveries>.<sequence>.…`."""
+    return int(message.reply.split(".")[5])
+
+
 async def messages(link: Link, stream: str, subject: str, *, start: int = 1) -> AsyncIterator[Message]:
     """Give all that the stream holds of the subject now, from a sequence on. Raises EngineError when it can not be read."""
     config = {

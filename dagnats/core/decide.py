@@ -6,7 +6,9 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
 
-from dagnats.core.cancel import below, is_spared
+from msgspec.structs import replace
+
+from dagnats.core.cancel import below, is_spared, outweighs
 from dagnats.core.events import (
     AnyEvent,
     CancelledBy,
@@ -305,6 +307,17 @@ def admit(state: RunState, report: Report, *, at: float, jitter: float) -> tuple
     if isinstance(report, Opened):
         return _opened(state, step, report, common), ""
     return _ended(report, common, jitter), ""
+
+
+def admit_cancel(state: RunState, request: CancelRequested, *, at: float) -> CancelRequested | None:
+    """Give the event of what somebody asks for, or None: a second request counts only when it asks for more; a timeout does not reach into `finally`."""
+    if request.step is not None:
+        subrun = state.subruns.get(request.step)
+        late = subrun is None or not outweighs(request, subrun.cancel) or subrun.in_finally
+        return None if late else replace(request, seq=state.seq + 1, at=at)
+    repeated = not outweighs(request, state.cancel) and not (request.force and not state.forced)
+    late = state.finished is not None or (request.by is CancelledBy.TIMEOUT and state.in_finally)
+    return None if repeated or late else replace(request, seq=state.seq + 1, at=at)
 
 
 def _opened(state: RunState, step: StepState, report: Opened, common: Mapping[str, Any]) -> AnyEvent:

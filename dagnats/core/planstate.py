@@ -42,6 +42,7 @@ class PlanState:
         self.any_failed = False
         self.cancel = cancel
         self.began_at = began_at
+        self.down_s = 0.0  # how long it had no runner
         self.bound = plan.max_parallel if owner is not None else None
         self.active = 0
         self.held: deque[str] = deque()

@@ -1,10 +1,27 @@
 """What the end of a runner means for the attempts that were under way, when another runner goes on."""
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
+
+from msgspec import Struct
 
 from dagnats.core.events import AnyEvent, Reason, StepFailed, StepInterrupted
 from dagnats.core.state import RunState
 from dagnats.core.status import Status
+
+
+class Past(Struct, frozen=True):
+    """What a run has come to that another runner goes on with: its state, and where its journal ends.
+
+    `consents` names the steps that may run again although they are `once` and had begun.
+    """
+
+    state: RunState
+    place: int
+    last: str
+    sequence: int
+    versions: Mapping[str, str]
+    lost_commits: int = 0
+    consents: Collection[str] = ()
 
 
 def interruptions(state: RunState, *, at: float, consents: Collection[str] = ()) -> Iterator[AnyEvent]:

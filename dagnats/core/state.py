@@ -49,7 +49,7 @@ class RunState:
 
     `ready` holds the steps whose needs have all ended, `retries` those whose failed attempt is followed by another, `doomed` those that a
     cancellation found before they ran, `stopping` those that one found running, `failing` those whose instances, or whose pipeline, stop at the first
-    failure, which has come. `down_s` is how long the run had no runner, in all. `dispatched` holds what has a task and no worker yet, `running` what has one; `queued` counts those of `dispatched` that
+    failure, which has come. `dispatched` holds what has a task and no worker yet, `running` what has one; `queued` counts those of `dispatched` that
     take a place now, as an attempt that waits for its time takes none.
     """
 
@@ -59,7 +59,7 @@ class RunState:
         self.run = started.run
         self.seq = started.seq
         self.at = started.at
-        self.own = PlanState(started.plan, started.params, started.vars)
+        self.own = PlanState(started.plan, started.params, started.vars, began_at=started.at)
         self.steps: dict[str, StepState] = {}
         self.subruns: dict[str, PlanState] = {}
         self.over: dict[str, None] = {}
@@ -76,7 +76,6 @@ class RunState:
         self.queued = 0
         self.instance_count = 0
         self.forced = False
-        self.down_s = 0.0
         self.finished: RunFinished | None = None
         self._begin(self.own)
 
@@ -116,7 +115,8 @@ class RunState:
         elif isinstance(event, RunFinished):
             self.finished = event
         elif isinstance(event, RunResumed):
-            self.down_s += max(0.0, event.at - self.at)
+            for plan in (self.own, *self.subruns.values()):
+                plan.down_s += max(0.0, event.at - self.at)
         else:
             self._step(event)
         self.seq, self.at = event.seq, max(self.at, event.at)  # a start may be recorded after what came later
