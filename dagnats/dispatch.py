@@ -11,11 +11,12 @@ from dagnats.core.codec import service_record
 from dagnats.core.decide import EvaluationError
 from dagnats.core.pipeline import JSON, Container, Service, Step
 from dagnats.core.planstate import PlanState
+from dagnats.core.restores import restores
 from dagnats.core.state import TERMINAL, RunState, Status, StepState
 from dagnats.core.text import encode_json, has_template
 from dagnats.definition.params import accepted_of_step
 from dagnats.errors import UsageError
-from dagnats.rendering import argv_in, container_in, directory, guarded, refuse_nul, script_in, text_in
+from dagnats.rendering import argv_in, artifacts_in, container_in, directory, guarded, refuse_nul, script_in, text_in
 
 SHOWN = 60
 RECORDED = 300  # characters of a value that a condition mentions
@@ -89,6 +90,7 @@ class Dispatch:
         given = {**step.env, **box.env} if box is not None else step.env
         texts = [*given.values(), *(step.command or ()), step.run or "", step.working_dir or ""]
         texts += box.texts() if box is not None else ()
+        texts += (*step.artifacts.paths, step.artifacts.name or "") if step.artifacts is not None else ()
         templates = [text for text in texts if has_template(text)]
         within = state.steps[step.id].within
         context = self._context(state, step, templates) if templates else {}
@@ -138,6 +140,8 @@ class Dispatch:
             container=self._container(state, box, context, secret_credentials) if box is not None else None,
             services=self._services(state, within) if step.services else (),
             uses=step.services,
+            artifacts=artifacts_in(step.artifacts, context, step.id) if step.artifacts is not None else None,
+            restores=_restores(state, step.id),
         )
 
     def _services(self, state: RunState, within: PlanState) -> Sequence[Mapping[str, JSON]]:
@@ -206,6 +210,7 @@ class Dispatch:
             pipeline=file,
             params=params,
             vars=plan.vars,
+            restores=_restores(state, step.id),
         )
 
     def _root(self, state: RunState, within: PlanState) -> Mapping[str, str]:
@@ -355,6 +360,13 @@ def _own_context(state: RunState, own: StepState) -> dict[str, JSON]:
         name = failure.step.removeprefix(own.within.prefix)
         context["failed"] = {"step": name, "error": failure.message, "exit_code": failure.exit_code}
     return context
+
+
+def _restores(state: RunState, id_: str) -> list[Mapping[str, JSON]]:
+    return [
+        {"step": step, "name": name, "object": one.object, "bytes": one.bytes, "files": one.files}
+        for step, name, one in restores(state, id_)
+    ]
 
 
 def _shown(value: JSON) -> str:

@@ -107,7 +107,13 @@ class _Drive:
             self._cancel(number)
         kinds = actions(prepared.guardian, prepared.directory.scratch, prepared.dotenv, runtime)
         self._worker = worker = Worker(
-            link, kinds, 2 * prepared.max_parallel, self._feed, on_crash=engine.crash, vault=prepared.vault
+            link,
+            kinds,
+            2 * prepared.max_parallel,
+            self._feed,
+            on_crash=engine.crash,
+            vault=prepared.vault,
+            directory=prepared.directory.scratch,
         )
         await worker.start()
         self._watch(self._keep_status(engine))

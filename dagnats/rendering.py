@@ -12,7 +12,9 @@ from dagnats.core import containers
 from dagnats.core.codec import container_record
 from dagnats.core.containers import Wrong
 from dagnats.core.decide import EvaluationError
-from dagnats.core.pipeline import JSON, Container, Credentials, Volume
+from dagnats.core.globs import wrong_glob
+from dagnats.core.keeping import wrong_name
+from dagnats.core.pipeline import JSON, Artifacts, Container, Credentials, Volume
 from dagnats.core.privileges import misused, refused
 from dagnats.core.text import encode_json, has_template, text_of
 
@@ -127,6 +129,18 @@ def container_in(
         if reason is not None:
             raise EvaluationError(f"container: {reason}; {FLAG}")
     return container_record(made)
+
+
+def artifacts_in(artifacts: Artifacts, context: Mapping[str, JSON], step: str) -> dict[str, JSON]:
+    """Give what of a step's files is kept, and under which name. Raises EvaluationError for what values have made wrong."""
+    paths: list[JSON] = []
+    for path in artifacts.paths:
+        rendered = text_in(path, context, "artifacts.paths")
+        if (wrong := wrong_glob(rendered)) is not None:
+            _refuse("artifacts.paths", Wrong(f"{wrong.message}; it is {_shown(rendered)}", wrong.hint))
+        paths.append(rendered)
+    name = step if artifacts.name is None else _checked(artifacts.name, context, "artifacts.name", wrong_name)
+    return {"name": name, "paths": paths, "when": artifacts.when}
 
 
 def _entrypoint(given: Sequence[str] | None, context: Mapping[str, JSON]) -> tuple[str, ...] | None:

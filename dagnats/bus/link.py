@@ -15,7 +15,7 @@ import itertools
 import json
 import secrets
 from collections.abc import Awaitable, Callable, Coroutine
-from typing import Any
+from typing import Any, TypeVar
 
 from msgspec import Struct, field
 from nats.errors import Error as NatsError
@@ -30,6 +30,8 @@ ANSWER_OVERDUE_S = 5.0  # then a request is sent again
 TICK_S = 0.5
 TAKE_UP_S = 5.0
 OBJECT_TRIES = 5
+
+Result = TypeVar("Result")
 
 __all__ = ["Handler", "Link", "Message", "RefusedError", "checked"]
 
@@ -190,7 +192,7 @@ class Link:
             self.publish(subject, payload)
 
     async def _send_stub(self, subject: str, payload: bytes) -> None:
-        self.publish(subject, await self._with_objects(lambda client: store(client, payload)))
+        self.publish(subject, await self.with_objects(lambda client: store(client, payload)))
 
     def flush(self) -> None:
         """Write what was sent now, not when the loop turns."""
@@ -288,7 +290,7 @@ class Link:
             self.on_broken(error)
 
     async def _stored(self, token: str, request: _Request, payload: bytes) -> None:
-        request.payload = await self._with_objects(lambda client: store(client, payload))
+        request.payload = await self.with_objects(lambda client: store(client, payload))
         self._send(token, request)
 
     async def _fetched(self, message: Message, handler: Handler) -> None:
@@ -297,9 +299,9 @@ class Link:
 
     async def whole(self, payload: bytes) -> bytes:
         """Give what the payload stands for: itself, or the object that it names."""
-        return await self._with_objects(lambda client: fetch(client, payload)) if is_stub(payload) else payload
+        return await self.with_objects(lambda client: fetch(client, payload)) if is_stub(payload) else payload
 
-    async def _with_objects(self, use: Callable[[Client], Awaitable[bytes]]) -> bytes:
+    async def with_objects(self, use: Callable[[Client], Awaitable[Result]]) -> Result:
         """Use the object store, again when the connection is lost meanwhile. Raises EngineError when it refuses."""
         for _ in range(OBJECT_TRIES):
             await self._back.wait()

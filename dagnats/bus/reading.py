@@ -19,7 +19,9 @@ def sequence_of(message: Message) -> int:
     return int(message.reply.split(".")[5])
 
 
-async def messages(link: Link, stream: str, subject: str, *, start: int = 1) -> AsyncIterator[Message]:
+async def messages(
+    link: Link, stream: str, subject: str, *, start: int = 1, batch: int = BATCH
+) -> AsyncIterator[Message]:
     """Give all that the stream holds of the subject now, from a sequence on. Raises EngineError when it can not be read."""
     config = {
         "filter_subject": subject,
@@ -36,10 +38,10 @@ async def messages(link: Link, stream: str, subject: str, *, start: int = 1) -> 
     try:
         pending = int(made["num_pending"])
         while pending > 0:
-            batch = min(pending, BATCH)
-            request = json.dumps({"batch": batch, "expires": EXPIRES_NS}).encode()
+            asked = min(pending, batch)
+            request = json.dumps({"batch": asked, "expires": EXPIRES_NS}).encode()
             link.publish(f"$JS.API.CONSUMER.MSG.NEXT.{stream}.{made['name']}", request, reply=inbox)
-            for _ in range(batch):
+            for _ in range(asked):
                 message = await asyncio.wait_for(got.get(), SILENT_S)
                 if message.status:
                     raise EngineError(f"the stream {stream} could not be read: nats-server answered {message.status}")

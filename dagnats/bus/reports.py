@@ -10,6 +10,7 @@ from typing import Any
 from msgspec import Struct
 
 from dagnats.bus.link import Link, Message
+from dagnats.core.codec import artifacts_from, artifacts_record
 from dagnats.core.decide import Failed, Opened, Report, Started, Stopped, Succeeded
 from dagnats.core.events import Reason
 from dagnats.core.text import encode_json
@@ -17,7 +18,10 @@ from dagnats.core.text import encode_json
 # wire name -> class and the fields it carries
 _REPORTS: dict[str, tuple[type[Any], tuple[str, ...]]] = {
     "Started": (Started, ("step", "attempt", "worker")),
-    "Succeeded": (Succeeded, ("step", "attempt", "worker", "outputs", "output_bytes", "dropped_bytes", "summary")),
+    "Succeeded": (
+        Succeeded,
+        ("step", "attempt", "worker", "outputs", "output_bytes", "dropped_bytes", "summary", "artifacts"),
+    ),
     "Failed": (
         Failed,
         (
@@ -31,6 +35,7 @@ _REPORTS: dict[str, tuple[type[Any], tuple[str, ...]]] = {
             "output_bytes",
             "dropped_bytes",
             "summary",
+            "artifacts",
         ),
     ),
     "Stopped": (Stopped, ("step", "attempt", "worker", "output_bytes", "dropped_bytes")),
@@ -53,6 +58,8 @@ def send_report(link: Link, run: str, report: Report, on_answer: Callable[[Refus
     """Report to the run's engine. With `task`, the reply of its delivery, an admitted report also ends the task."""
     name, fields = _NAMES[type(report)]
     record = {"v": 1, "type": name, "task": task} | {field: getattr(report, field) for field in fields}
+    if record.get("artifacts"):
+        record["artifacts"] = artifacts_record(report.artifacts)  # type: ignore[union-attr]  # of those that have the field
     payload = encode_json(record).encode("utf-8", "surrogatepass")
     link.request(f"report.{run}", payload, None, lambda answer: on_answer(answer.decode()))
 
@@ -66,6 +73,8 @@ async def on_reports(link: Link, run: str, take: Callable[[Told], None]) -> None
         values = {field: record[field] for field in fields}
         if "reason" in values:
             values["reason"] = Reason(values["reason"])
+        if values.get("artifacts"):
+            values["artifacts"] = artifacts_from(values["artifacts"])
         take(Told(cls(**values), message.reply, record["task"]))
 
     await link.subscribe(f"report.{run}", got)

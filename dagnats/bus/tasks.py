@@ -23,7 +23,8 @@ class Task(Struct, frozen=True, kw_only=True):
     {"type", "required"}. `not_before` is in unix seconds, or None. `pipeline` is the file whose secrets and variables it is given, or "" for that of the
     run. A task of the kind "pipeline" opens one: with `params`, and with the values of `vars`, for whose templates `context` has what they may mention.
     One of the kind "container" has the record of its `container`. Of the `services` of its pipeline it waits for those that it `uses`: each is a
-    `name`, the record of its `container`, `ports`, and `ready`, and `env`, `secret_env` and `context` as those of a task.
+    `name`, the record of its `container`, `ports`, and `ready`, and `env`, `secret_env` and `context` as those of a task. Of `artifacts`, {"name", "paths",
+    "when"}, the worker keeps files when the attempt has ended; the `restores`, {"step", "name", "object", "bytes", "files"}, it brings back before it begins.
     """
 
     run: str
@@ -49,6 +50,8 @@ class Task(Struct, frozen=True, kw_only=True):
     container: Mapping[str, Any] | None = None
     services: Sequence[Mapping[str, Any]] = ()
     uses: Sequence[str] = ()
+    artifacts: Mapping[str, Any] | None = None
+    restores: Sequence[Mapping[str, Any]] = ()
 
     @property
     def holds_secrets(self) -> bool:
@@ -59,7 +62,7 @@ class Task(Struct, frozen=True, kw_only=True):
 _FIELDS = (
     "run", "step", "attempt", "cwd", "kind", "argv", "shell", "script", "env", "timeout_s", "idle_timeout_s", "outputs", "not_before",
     "secret_env", "secret_script", "secret_credentials", "context", "pipeline", "params", "vars", "container",
-    "services", "uses",
+    "services", "uses", "artifacts", "restores",
 )  # fmt: skip
 
 

@@ -12,9 +12,10 @@ from typing import Any
 from msgspec import NODEFAULT, structs
 
 from dagnats.core import events
-from dagnats.core.events import AnyEvent, CancelledBy, Outcome, Reason
+from dagnats.core.events import AnyEvent, Artifact, CancelledBy, Outcome, Reason
 from dagnats.core.pipeline import (
     JSON,
+    Artifacts,
     Container,
     Credentials,
     EnvFile,
@@ -43,7 +44,7 @@ EVENTS: Mapping[str, tuple[type[Any], tuple[str, ...]]] = {
     "StepStarted": (events.StepStarted, ("step", "attempt", "worker")),
     "StepSucceeded": (
         events.StepSucceeded,
-        ("step", "attempt", "outputs", "output_bytes", "dropped_bytes", "notes", "summary"),
+        ("step", "attempt", "outputs", "output_bytes", "dropped_bytes", "notes", "summary", "artifacts"),
     ),
     "StepFailed": (
         events.StepFailed,
@@ -59,6 +60,7 @@ EVENTS: Mapping[str, tuple[type[Any], tuple[str, ...]]] = {
             "dropped_bytes",
             "notes",
             "summary",
+            "artifacts",
         ),
     ),
     "StepInterrupted": (events.StepInterrupted, ("step", "attempt")),
@@ -76,7 +78,7 @@ _NAMES = {cls: (name, fields) for name, (cls, fields) in EVENTS.items()}
 _STEP = (
     "id", "name", "needs", "condition", "status_functions", "run", "command", "shell", "working_dir", "env",
     "timeout_s", "idle_timeout_s", "retry", "allow_failure", "outputs", "line", "file",
-    "fan_out", "each_condition", "mutex", "handles", "pipeline", "params", "container", "services", "once",
+    "fan_out", "each_condition", "mutex", "handles", "pipeline", "params", "container", "services", "once", "artifacts",
 )  # fmt: skip
 _PIPELINE = (
     "name", "file", "steps", "finally_steps", "description", "env", "params", "vars", "outputs", "max_parallel",
@@ -85,6 +87,8 @@ _PIPELINE = (
 _RETRY = ("max_attempts", "strategy", "initial_delay_s", "max_delay_s", "multiplier", "jitter", "on")
 _FAN_OUT = ("axes", "include", "exclude", "items", "name", "max_parallel", "fail_fast")
 _OUTPUT = ("type", "required")
+_ARTIFACTS = ("paths", "when", "name")
+_ARTIFACT = ("object", "bytes", "files")
 _ENV_FILE = ("path", "optional")
 _CONTAINER = (
     "image", "pull", "entrypoint", "user", "env", "volumes", "network", "options", "credentials", "memory", "cpus",
@@ -115,6 +119,8 @@ RECORDS: tuple[tuple[type[Any], tuple[str, ...]], ...] = (
     (Retry, _RETRY),
     (FanOut, _FAN_OUT),
     (Output, _OUTPUT),
+    (Artifacts, _ARTIFACTS),
+    (Artifact, _ARTIFACT),
     (EnvFile, _ENV_FILE),
     (Param, _PARAM),
     (Container, _CONTAINER),
@@ -227,24 +233,22 @@ def plan_from(record: Mapping[str, Any]) -> Pipeline:
 
 def _step(record: Mapping[str, Any]) -> Step:
     values = {field: record[field] for field in _STEP if field in record}
-    for key in ("needs", "command", "services"):
+    for key, convert in _OF_STEP.items():
         if key in values:
-            values[key] = tuple(values[key])
-    for key in ("shell", "allow_failure"):
-        if isinstance(values.get(key), list):
-            values[key] = tuple(values[key])
-    if "status_functions" in values:
-        values["status_functions"] = frozenset(values["status_functions"])
-    if "retry" in values:
-        retry = dict(values["retry"])
-        values["retry"] = Retry(**retry | ({"on": tuple(retry["on"])} if "on" in retry else {}))
-    if "fan_out" in values:
-        values["fan_out"] = _fan_out(values["fan_out"])
-    if "container" in values:
-        values["container"] = container_from(values["container"])
-    if "outputs" in values:
-        values["outputs"] = {name: Output(**output) for name, output in values["outputs"].items()}
+            values[key] = convert(values[key])
     return Step(**values)
+
+
+def _retry(record: Mapping[str, Any]) -> Retry:
+    return Retry(**dict(record) | ({"on": tuple(record["on"])} if "on" in record else {}))
+
+
+def _words(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value
+
+
+def _artifacts(record: Mapping[str, Any]) -> Artifacts:
+    return Artifacts(**dict(record) | {"paths": tuple(record["paths"])})
 
 
 def _fan_out(record: Mapping[str, Any]) -> FanOut:
@@ -293,6 +297,16 @@ def service_from(record: Mapping[str, Any]) -> Service:
     )
 
 
+def artifacts_record(artifacts: Mapping[str, Artifact]) -> dict[str, JSON]:
+    """Give the artifacts of a step as JSON data."""
+    return {name: _record(artifact, _ARTIFACT) for name, artifact in artifacts.items()}
+
+
+def artifacts_from(record: Mapping[str, Any]) -> dict[str, Artifact]:
+    """Read the artifacts of a step back."""
+    return {name: Artifact(**artifact) for name, artifact in record.items()}
+
+
 def _param(record: Mapping[str, Any]) -> Param:
     values = dict(record)
     if "enum" in values:
@@ -300,10 +314,26 @@ def _param(record: Mapping[str, Any]) -> Param:
     return Param(**values)
 
 
+# fields that are not plain JSON in a step
+_OF_STEP: Mapping[str, Callable[[Any], Any]] = {
+    "needs": tuple,
+    "command": tuple,
+    "services": tuple,
+    "shell": _words,
+    "allow_failure": _words,
+    "status_functions": frozenset,
+    "retry": _retry,
+    "fan_out": _fan_out,
+    "container": container_from,
+    "artifacts": _artifacts,
+    "outputs": lambda outputs: {name: Output(**output) for name, output in outputs.items()},
+}
+
 # fields that are not plain JSON in their event
 _FIELDS: Mapping[str, Mapping[str, Callable[[Any], Any]]] = {
     "RunStarted": {"plan": plan_from, "again": tuple},
-    "StepFailed": {"reason": Reason},
+    "StepSucceeded": {"artifacts": artifacts_from},
+    "StepFailed": {"reason": Reason, "artifacts": artifacts_from},
     "StepExpanded": {"items": tuple},
     "StepBlocked": {"by": tuple},
     "CancelRequested": {"by": CancelledBy},

@@ -11,6 +11,7 @@ from msgspec.structs import replace
 from dagnats.core.cancel import below, is_spared, outweighs
 from dagnats.core.events import (
     AnyEvent,
+    Artifact,
     CancelledBy,
     CancelRequested,
     Outcome,
@@ -213,6 +214,7 @@ def retry_delay_s(retry: Retry, attempt: int, jitter: float) -> float:
 
 
 NOTHING: Mapping[str, JSON] = {}  # nobody writes into a report
+NO_ARTIFACTS: Mapping[str, Artifact] = {}
 
 
 # Reports are tuples with names: as records of their own kind they would take a hundredth of a short run to be defined.
@@ -234,6 +236,7 @@ class Succeeded(NamedTuple):
     output_bytes: int = 0
     dropped_bytes: int = 0
     summary: str = ""
+    artifacts: Mapping[str, Artifact] = NO_ARTIFACTS
 
 
 class Failed(NamedTuple):
@@ -249,6 +252,7 @@ class Failed(NamedTuple):
     output_bytes: int = 0
     dropped_bytes: int = 0
     summary: str = ""
+    artifacts: Mapping[str, Artifact] = NO_ARTIFACTS
 
 
 class Stopped(NamedTuple):
@@ -335,7 +339,9 @@ def _ended(report: Succeeded | Failed | Stopped, common: Mapping[str, Any], jitt
     printed: dict[str, Any] = {"output_bytes": report.output_bytes, "dropped_bytes": report.dropped_bytes}
     match report:
         case Succeeded():
-            return StepSucceeded(**common, **printed, outputs=report.outputs, summary=report.summary)
+            return StepSucceeded(
+                **common, **printed, outputs=report.outputs, summary=report.summary, artifacts=report.artifacts
+            )
         case Failed():
             return StepFailed(
                 **common,
@@ -346,6 +352,7 @@ def _ended(report: Succeeded | Failed | Stopped, common: Mapping[str, Any], jitt
                 outputs=report.outputs,
                 jitter=jitter,
                 summary=report.summary,
+                artifacts=report.artifacts,
             )
         case Stopped():
             return StepCancelled(**common, **printed)

@@ -25,6 +25,9 @@ class Reason(StrEnum):
     SPAWN = "spawn"  # the process could not be started
     PIPELINE = "pipeline"  # a step of the pipeline that it runs failed
     SERVICE = "service"  # a service that it uses did not become ready, or has ended
+    ARTIFACTS = (
+        "artifacts"  # the files that it shall leave could not be kept, or those that it needs not be brought back
+    )
     ENGINE = "engine"  # the engine or the worker failed around it
 
 
@@ -51,6 +54,17 @@ class Event(Struct, frozen=True, kw_only=True):
 
     seq: int
     at: float
+
+
+class Artifact(Struct, frozen=True):
+    """Files of a step that are kept as one archive; `object` is where that is in the object store, by the digest of what is stored.
+
+    `bytes` and `files` are those of the files, not of the archive.
+    """
+
+    object: str
+    bytes: int
+    files: int
 
 
 class RunStarted(Event, frozen=True, kw_only=True):
@@ -91,7 +105,8 @@ class StepStarted(Event, frozen=True, kw_only=True):
 class StepSucceeded(Event, frozen=True, kw_only=True):
     """The attempt ended well. `output_bytes` is what it printed in all, `dropped_bytes` how many of those were not kept.
 
-    `notes` says of each output of a pipeline that has no value why, `summary` is Markdown for the summary of the run.
+    `notes` says of each output of a pipeline that has no value why, `summary` is Markdown for the summary of the run. `artifacts` are what is kept of
+    its files, by name.
     """
 
     step: str
@@ -101,12 +116,13 @@ class StepSucceeded(Event, frozen=True, kw_only=True):
     dropped_bytes: int = 0
     notes: Mapping[str, str] = field(default_factory=dict)
     summary: str = ""
+    artifacts: Mapping[str, Artifact] = field(default_factory=dict)
 
 
 class StepFailed(Event, frozen=True, kw_only=True):
     """The attempt failed, and why. `jitter` (0 to 1) is the chance that the delay of a retry may need; `attempt` is 0 when none began.
 
-    `notes` and `summary` are those of `StepSucceeded`.
+    `notes`, `summary` and `artifacts` are those of `StepSucceeded`.
     """
 
     step: str
@@ -120,6 +136,7 @@ class StepFailed(Event, frozen=True, kw_only=True):
     dropped_bytes: int = 0
     notes: Mapping[str, str] = field(default_factory=dict)
     summary: str = ""
+    artifacts: Mapping[str, Artifact] = field(default_factory=dict)
 
 
 class StepExpanded(Event, frozen=True, kw_only=True):

@@ -13,6 +13,7 @@ JSON = Any  # None, bool, int, float, str, list of JSON, dict of str to JSON
 
 Strategy = Literal["fixed", "linear", "exponential"]
 OutputType = Literal["string", "integer", "number", "boolean", "json"]
+Keeping = Literal["on_success", "on_failure", "always"]
 ParamType = Literal["string", "integer", "number", "boolean", "array", "object"]
 
 
@@ -56,6 +57,17 @@ class Output(Struct, frozen=True):
 
     type: OutputType = "string"
     required: bool = False
+
+
+class Artifacts(Struct, frozen=True):
+    """Files that are kept of a step, once it has ended in the way that `when` says: globs beneath the project's root, and a name, the step's id if it is None.
+
+    Both may hold templates.
+    """
+
+    paths: tuple[str, ...]
+    when: Keeping = "on_success"
+    name: str | None = None
 
 
 class FanOut(Struct, frozen=True):
@@ -206,6 +218,7 @@ class Step(Struct, frozen=True):
     container: Container | None = None
     services: tuple[str, ...] = ()
     once: bool = False
+    artifacts: Artifacts | None = None
 
 
 class Pipeline(Struct, frozen=True):

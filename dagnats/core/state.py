@@ -5,11 +5,12 @@ are ready, how many needs each still waits for, how many run.
 """
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from dagnats.core.cancel import below, beneath, is_spared, outweighs, reaches
 from dagnats.core.events import (
     AnyEvent,
+    Artifact,
     CancelRequested,
     Outcome,
     PipelineStarted,
@@ -50,7 +51,8 @@ class RunState:
     `ready` holds the steps whose needs have all ended, `retries` those whose failed attempt is followed by another, `doomed` those that a
     cancellation found before they ran, `stopping` those that one found running, `failing` those whose instances, or whose pipeline, stop at the first
     failure, which has come. `dispatched` holds what has a task and no worker yet, `running` what has one; `queued` counts those of `dispatched` that
-    take a place now, as an attempt that waits for its time takes none.
+    take a place now, as an attempt that waits for its time takes none. `elsewhere` has the artifacts of steps whose
+    files were not made in this workspace, by their ids: who needs such a step is given them back first (`core/restores.py`).
     """
 
     def __init__(self, started: RunStarted) -> None:
@@ -75,6 +77,7 @@ class RunState:
         self.expanded = self.groups.expanded
         self.queued = 0
         self.instance_count = 0
+        self.elsewhere: dict[str, Mapping[str, Artifact]] = {}
         self.forced = False
         self.finished: RunFinished | None = None
         self._begin(self.own)
@@ -356,9 +359,10 @@ class RunState:
                 for one in (state, self.steps[state.parent] if state.parent is not None else state):
                     one.first_started_at = event.at if one.first_started_at is None else one.first_started_at
             case StepSucceeded():
-                state.outputs, state.exit_code = event.outputs, 0
+                state.outputs, state.exit_code, state.artifacts = event.outputs, 0, event.artifacts
             case StepFailed():
                 state.failure, state.exit_code, state.outputs = event, event.exit_code, event.outputs
+                state.artifacts = event.artifacts
             case StepBlocked():
                 state.blocked_by = event.by
             case _:

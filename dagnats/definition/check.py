@@ -31,7 +31,7 @@ WORDS = {
     "array": "a list",
     "null": "nothing",
 }
-NO_TEMPLATE = "templates may stand in `name`, `env`, `run`, `command`, `image`, `container` (but for `pull` and `cpus`), `working_dir`, `vars`, `outputs` and in `params` of a step, and `if` is an expression"
+NO_TEMPLATE = "templates may stand in `name`, `env`, `run`, `command`, `image`, `container` (but for `pull` and `cpus`), `working_dir`, `artifacts`, `vars`, `outputs` and in `params` of a step, and `if` is an expression"
 WRITTEN_OUTPUT = 'a step declares its output here, `name: {}`, and writes it: `echo "name=…" >> "$DAGNATS_OUTPUT"`'
 YES_NO = {"yes": "true", "on": "true", "y": "true", "no": "false", "off": "false", "n": "false"}
 KEY_HINTS = {

@@ -30,6 +30,7 @@ MEANINGLESS = {
     "env": "give the pipeline what it needs as `params`",
     "idle_timeout": "`timeout` bounds all that the pipeline does",
     "outputs": "its outputs are those of the pipeline",
+    "artifacts": INSIDE,
 }
 SECRETS_HINT = "the pipeline names those that it needs under its own `secrets`"
 KINDS = ("run", "command", "pipeline", "image", "container")

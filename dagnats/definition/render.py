@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 
 from msgspec.structs import replace
 
+from dagnats.core.globs import wrong_glob
 from dagnats.core.pipeline import JSON, Pipeline, Service, Step
 from dagnats.definition.defaults import MAKING
 from dagnats.definition.known import Known, verdict
@@ -145,6 +146,8 @@ def _field(key: str, node: Node, step: Step, known: Known) -> JSON:
             return _name(node, known)
         case "working_dir":
             return _directory(node, known)
+        case "artifacts":
+            return _artifacts(node, known)
         case _:
             return node.plain()
 
@@ -167,6 +170,22 @@ def _name(node: Node, known: Known) -> str:
 def _directory(node: Node, known: Known) -> str:
     text = _text(node, known)
     return text if text and not leaves_project(text) else str(node.value)
+
+
+def _artifacts(node: Node, known: Known) -> JSON:
+    fields = node.fields()
+    if fields:
+        return {
+            key: _name(one, known) if key == "name" else one.plain() if key == "when" else _artifacts(one, known)
+            for key, one in fields.items()
+        }
+    paths = [_glob(item, known) for item in (node.items() or [node])]
+    return paths if isinstance(node.value, list) else paths[0]
+
+
+def _glob(node: Node, known: Known) -> str:
+    text = _text(node, known)
+    return text if text and wrong_glob(text) is None else str(node.value)
 
 
 def _text(node: Node, known: Known) -> str:

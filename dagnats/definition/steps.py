@@ -7,6 +7,7 @@ from msgspec.structs import replace
 from dagnats.core.pipeline import FanOut, Retry, Step
 from dagnats.core.text import has_template
 from dagnats.definition import values
+from dagnats.definition.artifacts import Keeper
 from dagnats.definition.containers import Containers
 from dagnats.definition.fanout import FanOuts, own_names
 from dagnats.definition.needs import Draft
@@ -49,6 +50,7 @@ class Steps:
         self._pipeline_steps = pipeline_steps
         self._fan_outs = FanOuts(templates, problems)
         self._containers = Containers(self._defaults, templates, problems, strict=strict)
+        self._keeper = Keeper(templates, problems)
         self.services = Services(root.get("services") or NOTHING, self._containers, templates, problems)
         self._strict = strict
         self._templates = templates
@@ -118,6 +120,7 @@ class Steps:
             params=self._pipeline_steps.params(one),
             container=container,
             services=self.services.of_step(fields.get("services"), scope.place) if not runs else (),
+            artifacts=self._keeper.of_step(fields.get("artifacts"), scope) if not runs else None,
         )
 
     def _shell(self, one: Draft, fields: dict[str, Node]) -> str | tuple[str, ...]:

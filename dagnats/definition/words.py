@@ -17,7 +17,7 @@ def _by_word(hints: dict[str, str]) -> dict[str, str]:
     return {word: hint for hint, words in hints.items() for word in words.split()}
 
 
-LATER_STEP = """artifacts once duration signal agent
+LATER_STEP = """once duration signal agent
 provider model base_url api_key_env system prompt context tools loop budget output_schema checks temperature reasoning
 max_output_tokens observation_max_bytes sandbox network protect price"""
 UNSUPPORTED: dict[str, frozenset[str]] = {
@@ -50,6 +50,7 @@ STEP_WORDS = _by_word({
     "write `foreach: {items: …, as: name}`": "as items",
     "did you mean `on_failure`?": "on_error catch rescue",
     "did you mean `mutex`?": "lock resource_group concurrency",
+    "did you mean `artifacts`?": "artifact upload upload_artifact upload_artifacts save store_artifacts archive_artifacts",
     "it stands at the top of the file, once for all steps": "secrets finally defaults dotenv max_parallel fail_fast include",
     "put it at the beginning of `run`": "before_script before",
     "put it at the end of `run`, or into a step of `finally`": "after_script",
@@ -176,6 +177,18 @@ FOREIGN: dict[str, dict[str, str]] = {
         "did you mean `username`?": "user login name",
         "did you mean `password`?": "pass token secret",
         "the name of the image says which registry is asked; remove the line": "registry server url host serveraddress",
+    }),
+    "artifacts": _by_word({
+        "did you mean `paths`?": "path files file globs glob include untracked",
+        "did you mean `when`?": "if on condition",
+        "did you mean `name`?": "id title",
+        "`paths` names only what is to be kept; remove the line": "exclude ignore except",
+        "what is kept goes with its run, when that is removed; remove the line": "expire_in retention_days retention expires expire",
+        "`dagnats run` writes that itself: `--junit FILE`; to keep files of a test, write them under `paths`": "reports junit",
+        "a step whose paths match nothing says so, and goes on; remove the line": "if_no_files_found optional required",
+        "all that is kept is compressed; remove the line": "compression_level compression",
+        "a file that begins with a dot is kept where its path is written out: `.coverage`": "include_hidden_files hidden",
+        "who may see them is who may see the project's `.dagnats`; remove the line": "public access expose_as overwrite",
     }),
     "output": _by_word({"an output has no default; a step writes it or not": "default"}),
 }  # fmt: skip

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dagnats.core.events import Outcome
 from dagnats.core.state import RunState, Status, StepState
 from dagnats.core.text import text_of
+from dagnats.report.kept import kept, size
 from dagnats.report.mermaid import gantt_lines, graph_lines
 from dagnats.report.record import Outputs, Owner, Record
 from dagnats.report.screen import fit, without_colours
@@ -70,6 +71,7 @@ def _sections(record: Record, outputs: Outputs) -> Iterator[tuple[str, Sequence[
     if len(failed) > TAILS_MAX:
         yield "", [f"_… and {len(failed) - TAILS_MAX:,} more steps that failed._"]
     yield "outputs", list(_outputs(state))
+    yield "artifacts", list(_artifacts(state))
     yield "the graph", _folded("Graph", graph_lines(record))
     yield "the timeline", _folded("Timeline", gantt_lines(record))
     for step in record.steps():
@@ -156,6 +158,20 @@ def _outputs(state: RunState) -> Iterator[str]:
     if len(outputs) > OUTPUTS_MAX:
         yield ""
         yield f"_… and {len(outputs) - OUTPUTS_MAX:,} more outputs._"
+
+
+def _artifacts(state: RunState) -> Iterator[str]:
+    found = list(kept(state))
+    if not found:
+        return
+    yield "| artifacts | step | files | size |"
+    yield "| --- | --- | ---: | ---: |"
+    for step, name, artifact in found[:OUTPUTS_MAX]:
+        names = f"{markup(_cut(clean(name), NAME_MAX))} | {markup(_cut(step, NAME_MAX))}"
+        yield f"| {names} | {artifact.files:,} | {size(artifact.bytes)} |"
+    if len(found) > OUTPUTS_MAX:
+        yield ""
+        yield f"_… and {len(found) - OUTPUTS_MAX:,} more artifacts._"
 
 
 def _folded(title: str, lines: Sequence[str]) -> Sequence[str]:

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from dagnats.core.fanout import cells, labels
 from dagnats.core.graph import graph_of, levels
-from dagnats.core.pipeline import JSON, Pipeline, Retry, Service, Step
+from dagnats.core.pipeline import JSON, Artifacts, Pipeline, Retry, Service, Step
 from dagnats.core.privileges import refused
 from dagnats.core.text import encode_json
 from dagnats.definition.known import Known, Verdict, verdict
@@ -160,10 +160,18 @@ def traits(step: Step) -> Iterator[str]:
         yield "an instance for each item of a list"
     if step.mutex is not None:
         yield f"mutex {step.mutex}"
+    if step.artifacts is not None:
+        yield f"keeps {_kept(step.artifacts)}"
     if isinstance(step.allow_failure, tuple):
         yield f"may fail with {', '.join(map(str, step.allow_failure))}"
     elif step.allow_failure:
         yield "may fail"
+
+
+def _kept(artifacts: Artifacts) -> str:
+    shown = ", ".join(_cut(clean(path)) for path in artifacts.paths[:_MAX_NEEDS])
+    when = {"on_success": "", "on_failure": " when it fails", "always": " always"}[artifacts.when]
+    return shown + _more(len(artifacts.paths) - _MAX_NEEDS) + when
 
 
 def service_traits(service: Service) -> Iterator[str]:
@@ -215,11 +223,17 @@ def _data(steps: Sequence[Step], verdicts: Verdicts) -> list[JSON]:
             "pipeline": step.pipeline,
             "params": dict(step.params),
             "services": list(step.services),
+            "artifacts": _artifacts(step),
             "image": step.container.image if step.container is not None else None,
             "privileged": refused(step.container) if step.container is not None else None,
         }
         for step in steps
     ]
+
+
+def _artifacts(step: Step) -> JSON:
+    kept = step.artifacts
+    return {"paths": list(kept.paths), "when": kept.when, "name": kept.name} if kept is not None else None
 
 
 def _inner(plan: Pipeline) -> JSON:

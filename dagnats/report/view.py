@@ -22,6 +22,7 @@ from dagnats.core.graph import critical_path
 from dagnats.core.planstate import PlanState
 from dagnats.core.state import TERMINAL, RunState, Status, StepState
 from dagnats.core.step import Instances
+from dagnats.report.kept import kept_lines
 from dagnats.report.style import Style
 
 TAIL_LINES = 40
@@ -206,6 +207,7 @@ def recap(state: RunState, again: Sequence[str], style: Style) -> Iterator[str]:
     if state.finished is not None:
         for name, note in state.finished.notes.items():
             yield f"  output {name} has no value: {clean(note.removeprefix(f'outputs.{name}: '))}"
+    yield from map(clean, kept_lines(state))
     if state.outcome is not Outcome.SUCCEEDED:
         command = shlex.join(again)
         yield f"  again: {command if len(command) <= AGAIN_MAX else command[:AGAIN_MAX] + ' …'}"

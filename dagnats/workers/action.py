@@ -17,7 +17,7 @@ from typing import Protocol
 from msgspec import Struct, field
 
 from dagnats.bus.tasks import Task
-from dagnats.core.events import Reason
+from dagnats.core.events import Artifact, Reason
 from dagnats.core.pipeline import JSON
 
 
@@ -35,7 +35,7 @@ Over = Callable[[Failure | None], None]  # is told how what ran has ended
 class Ended(Struct, frozen=True):
     """How an attempt ended: well, by a failure, or because it was told to stop. `note` is for the person who watches.
 
-    `summary` is the Markdown that it wrote for the summary of the run.
+    `summary` is the Markdown that it wrote for the summary of the run; `artifacts` are what is kept of its files, by name.
     """
 
     failure: Failure | None = None
@@ -43,6 +43,7 @@ class Ended(Struct, frozen=True):
     outputs: Mapping[str, JSON] = field(default_factory=dict)
     note: str = ""
     summary: str = ""
+    artifacts: Mapping[str, Artifact] = field(default_factory=dict)
 
 
 class Pausable(Protocol):

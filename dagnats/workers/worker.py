@@ -5,6 +5,7 @@ import errno
 import secrets
 import time
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dagnats.bus.link import Link
@@ -19,6 +20,7 @@ from dagnats.workers.action import Action, Ended, Failure, Stop
 from dagnats.workers.sink import OutputSink, Watcher
 
 if TYPE_CHECKING:
+    from dagnats.workers.keeping import Keeper
     from dagnats.workers.services import Services
     from dagnats.workers.vault import Unsealed, Vault
 
@@ -46,6 +48,7 @@ class Worker:
         ack_wait_s: float = ACK_WAIT_S,
         on_crash: Callable[[BaseException], None] | None = None,
         vault: "Vault | None" = None,
+        directory: Path | None = None,
     ) -> None:
         self.name = f"worker-{secrets.token_hex(4)}"
         self._link = link
@@ -56,6 +59,7 @@ class Worker:
         self._hold_every_s = ack_wait_s / 3
         self._on_crash = on_crash
         self._vault = vault
+        self._directory = directory
         self._stream = OutputStream(link)
         self._puller = Puller(link, self._take)
         self._jobs: dict[Key, _Job] = {}
@@ -64,6 +68,7 @@ class Worker:
         self._tasks: set[asyncio.Task[None]] = set()
         self._holder: asyncio.Task[None] | None = None
         self._services: Services | None = None
+        self._kept: Keeper | None = None
 
     async def start(self) -> None:
         """Begin to take tasks."""
@@ -158,6 +163,8 @@ class Worker:
         sink = OutputSink(task, self._stream, self._watcher, unsealed.masker if unsealed is not None else None)
         try:
             ended = await self._run(task, unsealed, sink, stop)
+            if task.artifacts is not None:
+                ended = await self._keeper().keep(task, ended, stop)
         except Exception as error:  # noqa: BLE001 - whatever breaks around a step must end it, not hang the run
             if isinstance(error, OSError) and error.errno == errno.ENOSPC and self._on_crash is not None:
                 self._on_crash(DiskFullError(f"disk full: {error.filename or 'no space for a step'}; free some space"))
@@ -178,6 +185,8 @@ class Worker:
             if unsealed.failed is not None:
                 return unsealed.failed
             task = unsealed.task
+        if task.restores and (ended := await self._keeper().restore(task, stop)) is not None:
+            return ended
         if not task.uses:
             return await self._actions[task.kind].run(task, sink, stop)
         from dagnats.workers.beside import run_beside  # noqa: PLC0415 - only for those that use services
@@ -190,6 +199,13 @@ class Worker:
 
             self._services = Services(self._actions["container"].action(), self._stream, self._vault)  # type: ignore[attr-defined]
         return self._services
+
+    def _keeper(self) -> "Keeper":
+        if self._kept is None:
+            from dagnats.workers.keeping import Keeper  # noqa: PLC0415 - only for those that have artifacts
+
+            self._kept = Keeper(self._link, self._directory)
+        return self._kept
 
 
 def _report(task: Task, worker: str, ended: Ended, printed: int, dropped: int) -> Report:
@@ -206,6 +222,7 @@ def _report(task: Task, worker: str, ended: Ended, printed: int, dropped: int) -
             output_bytes=printed,
             dropped_bytes=dropped,
             summary=ended.summary,
+            artifacts=ended.artifacts,
         )
     return Failed(
         step=task.step,
@@ -218,4 +235,5 @@ def _report(task: Task, worker: str, ended: Ended, printed: int, dropped: int) -
         output_bytes=printed,
         dropped_bytes=dropped,
         summary=ended.summary,
+        artifacts=ended.artifacts,
     )

@@ -9,7 +9,13 @@ from running_dagnats import EVENTS, check_journal, dagnats
 ROOT = Path(__file__).parents[2]
 PAGES = sorted([ROOT / "README.md", ROOT / "docs" / "llms.txt", *(ROOT / "docs" / "how-to").glob("*.md")])
 BLOCK = re.compile(r"^```yaml\n(.*?)^```", re.MULTILINE | re.DOTALL)
-RUNNABLE = {"llms.txt", "matrix.md", "passing-data.md", "conditional-deploy.md"}  # what others need is not everywhere
+RUNNABLE = {
+    "llms.txt",
+    "matrix.md",
+    "passing-data.md",
+    "artifacts.md",
+    "conditional-deploy.md",
+}  # what others need is not everywhere
 FILES = [
     pytest.param(block, page.name in RUNNABLE, id=f"{page.name}-{number}")
     for page in PAGES

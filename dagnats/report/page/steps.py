@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dagnats.core.events import StepFailed, StepSucceeded
 from dagnats.core.pipeline import JSON
 from dagnats.core.state import StepState
+from dagnats.report.kept import described
 from dagnats.report.page.output import (
     FILE_MAX_BYTES,
     OUTPUT_MAX_BYTES,
@@ -147,6 +148,8 @@ def _of_plan(state: StepState, anchors: Mapping[str, str]) -> Iterator[tuple[str
         yield "if", f"<code>{text(step.condition)}</code>"
     if state.blocked_by:
         yield "blocked by", _links(state.blocked_by, anchors)
+    for name, artifact in list(state.artifacts.items())[:_NOTES_MAX]:
+        yield "artifacts", f"{text(name, 100)}: {described(artifact)}"
     if state.instances is not None:
         yield "instances", f"{len(state.instances.ids):,}"
 

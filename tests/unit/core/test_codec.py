@@ -31,7 +31,15 @@ FULL: list[AnyEvent] = [
     events.StepScheduled(seq=2, at=2.0, step="a", attempt=1, not_before=9.25),
     events.StepStarted(seq=3, at=2.0, step="a", attempt=1, worker="w"),
     events.StepSucceeded(
-        seq=4, at=2.0, step="a", attempt=1, outputs={"é": "\ud800"}, output_bytes=7, dropped_bytes=1, notes={"o": "why"}
+        seq=4,
+        at=2.0,
+        step="a",
+        attempt=1,
+        outputs={"é": "\ud800"},
+        output_bytes=7,
+        dropped_bytes=1,
+        notes={"o": "why"},
+        artifacts={"dist": events.Artifact(object="0" * 64, bytes=5, files=2)},
     ),
     events.StepFailed(
         seq=5,
@@ -45,6 +53,7 @@ FULL: list[AnyEvent] = [
         jitter=0.5,
         output_bytes=1,
         dropped_bytes=2,
+        artifacts={"dist": events.Artifact(object="1" * 64, bytes=0, files=1)},
     ),
     events.StepInterrupted(seq=6, at=2.0, step="a", attempt=1),
     events.RunResumed(seq=6, at=2.0, versions={"dagnats": "0.1.0"}, lost_commits=2),
