@@ -42,14 +42,14 @@ from dagnats.core.events import (
     StepSucceeded,
 )
 from dagnats.core.resume import Past, interruptions
-from dagnats.core.state import RunState, Status
+from dagnats.core.state import RunState
 from dagnats.dispatch import Dispatch
 from dagnats.failpoint import Failpoint
 from dagnats.limits import Limits
+from dagnats.unclaimed import watch
 
 EVENTS_A_COMMIT = 500
 CLAIM_S = 0.01  # what ends sooner needs no commit of its own for its start
-UNCLAIMED_S = 10.0  # a task that nobody claims for so long is sent again
 
 
 class Witness(Protocol):
@@ -113,7 +113,9 @@ class Engine:
         self._link.on_broken = self.crash
         self._link.on_connected(self._act_again)
         self._limits.begin()
-        sender = asyncio.create_task(self._send_unclaimed())
+        sender = asyncio.create_task(
+            watch(self._link, self._dispatch, self.state, self._is_claimed, self._send_task, self._caused)
+        )
         try:
             self._has_begun = True
             if self._past is None:
@@ -375,20 +377,8 @@ class Engine:
             if cause.seq == cancel.seq:
                 order_stop(self._link, self.state.run, id_, self.state.steps[id_].attempt, kill=cancel.force)
 
-    async def _send_unclaimed(self) -> None:
-        """Send again what was in the queue at the last look and is there still: tasks are not acknowledged one by one."""
-        before: set[tuple[str, int]] = set()
-        while True:
-            await asyncio.sleep(UNCLAIMED_S)
-            waiting = {
-                (id_, self.state.steps[id_].attempt)
-                for id_ in self.state.dispatched
-                if id_ not in self._claimed and id_ not in self._waiting
-            }
-            now = {(id_, attempt) for id_, attempt in waiting if self.state.steps[id_].status is Status.QUEUED}
-            for id_, attempt in now & before:
-                self._send_task(id_, attempt, None)
-            before = now
+    def _is_claimed(self, step: str) -> bool:
+        return step in self._claimed or step in self._waiting
 
     async def _act_again(self) -> None:
         """A server that was started again has lost the tasks and the orders: they follow once more from what is stored."""

@@ -24,7 +24,7 @@ from nats.js.errors import APIError
 from dagnats.bus.client import Client, Handler, Message
 from dagnats.bus.objects import MESSAGE_MAX_BYTES, fetch, is_stub, store
 from dagnats.bus.server import Address
-from dagnats.errors import EngineError
+from dagnats.errors import EngineError, JournalError
 
 ANSWER_OVERDUE_S = 5.0  # then a request is sent again
 TICK_S = 0.5
@@ -36,6 +36,7 @@ Result = TypeVar("Result")
 __all__ = ["Handler", "Link", "Message", "RefusedError", "checked"]
 
 Answer = Callable[[bytes], None]
+Lost = Callable[[Message, JournalError], None]
 
 
 class RefusedError(EngineError):
@@ -139,12 +140,15 @@ class Link:
         """Call `restore` at each later connect, in the order of these calls: for what a server forgets, like a standing pull."""
         self._restored.append(restore)
 
-    async def subscribe(self, subject: str, handler: Handler) -> None:
-        """Listen now and after each reconnect. A subscription's messages are handled one after the other."""
+    async def subscribe(self, subject: str, handler: Handler, lost: Lost | None = None) -> None:
+        """Listen now and after each reconnect. A subscription's messages are handled one after the other.
+
+        `lost` gets those that stand for an object which is missing or was altered; without it that breaks the run.
+        """
 
         def take(message: Message) -> None:
             if is_stub(message.data):
-                self._in_background(self._fetched(message, handler))
+                self._in_background(self._fetched(message, handler, lost))
             else:
                 handler(message)
 
@@ -293,9 +297,15 @@ class Link:
         request.payload = await self.with_objects(lambda client: store(client, payload))
         self._send(token, request)
 
-    async def _fetched(self, message: Message, handler: Handler) -> None:
-        message.data = await self.whole(message.data)
-        handler(message)
+    async def _fetched(self, message: Message, handler: Handler, lost: Lost | None) -> None:
+        try:
+            message.data = await self.whole(message.data)
+        except JournalError as error:
+            if lost is None:
+                raise
+            lost(message, error)
+        else:
+            handler(message)
 
     async def whole(self, payload: bytes) -> bytes:
         """Give what the payload stands for: itself, or the object that it names."""

@@ -1,15 +1,17 @@
 """Large values: what does not fit into a message goes to the object store, and a stub that names it by digest travels instead."""
 
+import asyncio
 import hashlib
 import json
 
-from nats.js.errors import NotFoundError
+from nats.js.errors import BadObjectMetaError, DigestMismatchError, InvalidObjectNameError, NotFoundError
 
 from dagnats.bus.client import Client
 from dagnats.errors import JournalError
 
 BUCKET = "objects"
 MESSAGE_MAX_BYTES = 256 << 10
+PARTS_WITHIN_S = 30.0
 _STUB = b'{"object":"'
 
 
@@ -32,12 +34,29 @@ async def store(client: Client, payload: bytes) -> bytes:
 
 async def fetch(client: Client, stub: bytes) -> bytes:
     """Give back what was stored. Raises JournalError when it is gone or altered, and nats-py's errors."""
-    digest = json.loads(stub)["object"]
+    digest = _digest(stub)
     try:
         bucket = await client.jetstream().object_store(BUCKET)
-        found = (await bucket.get(digest)).data or b""
+        async with asyncio.timeout(PARTS_WITHIN_S):
+            found = (await bucket.get(digest)).data or b""
     except NotFoundError as error:
         raise JournalError(f"object {digest[:12]} is missing: {error}") from error
+    except (BadObjectMetaError, DigestMismatchError, InvalidObjectNameError) as error:
+        raise JournalError(f"object {digest[:12]} was altered") from error
+    except TimeoutError as error:
+        if client.is_closed:
+            raise
+        raise JournalError(f"object {digest[:12]} is not whole") from error
     if hashlib.sha256(found).hexdigest() != digest:
         raise JournalError(f"object {digest[:12]} was altered")
     return found
+
+
+def _digest(stub: bytes) -> str:
+    try:
+        digest = json.loads(stub)["object"]
+    except (ValueError, KeyError, RecursionError) as error:
+        raise JournalError(f"a large value is named in a way that can not be read: {error}") from error
+    if not isinstance(digest, str):
+        raise JournalError("a large value is named by what is no text")
+    return digest

@@ -10,6 +10,7 @@ from dagnats.errors import EngineError
 
 BATCH = 500
 NO_MESSAGE = 10037  # with this JetStream refuses to give the last message of a subject that has none
+NO_STREAM = 10059  # the same, where there is no such stream
 EXPIRES_NS = 5_000_000_000
 SILENT_S = 10.0
 

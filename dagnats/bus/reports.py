@@ -4,6 +4,7 @@ The report of an end names its task as well, so that the engine takes it from th
 """
 
 import json
+import secrets
 from collections.abc import Callable
 from typing import Any
 
@@ -56,12 +57,21 @@ class Told(Struct):
 
 def send_report(link: Link, run: str, report: Report, on_answer: Callable[[Refusal], None], task: str = "") -> None:
     """Report to the run's engine. With `task`, the reply of its delivery, an admitted report also ends the task."""
+    link.request(f"report.{run}", _encode(report, task), None, lambda answer: on_answer(answer.decode()))
+
+
+def _encode(report: Report, task: str) -> bytes:
     name, fields = _NAMES[type(report)]
     record = {"v": 1, "type": name, "task": task} | {field: getattr(report, field) for field in fields}
     if record.get("artifacts"):
         record["artifacts"] = artifacts_record(report.artifacts)  # type: ignore[union-attr]  # of those that have the field
-    payload = encode_json(record).encode("utf-8", "surrogatepass")
-    link.request(f"report.{run}", payload, None, lambda answer: on_answer(answer.decode()))
+    return encode_json(record).encode("utf-8", "surrogatepass")
+
+
+def report_failure(link: Link, run: str, step: str, attempt: int, message: str) -> None:
+    """Tell the run's engine, if there is one, that nobody can carry an attempt out. Nothing is waited for: the engine asks itself when it hears nothing."""
+    failed = Failed(step=step, attempt=attempt, worker=None, reason=Reason.ENGINE, message=message)
+    link.publish(f"report.{run}", _encode(failed, ""), f"_INBOX.{secrets.token_hex(8)}")
 
 
 async def on_reports(link: Link, run: str, take: Callable[[Told], None]) -> None:

@@ -5,6 +5,7 @@
 | `HISTORY` | `history.<run>`: the journal, a commit a message | for good; a full disk refuses, nothing old is dropped |
 | `TASKS` | `tasks.<label>.<run>.<step>`: attempts for workers | until acknowledged; in memory, as the journal says which there must be |
 | `OUTPUT` | `output.<run>.<step>.<attempt>`: what steps print, in chunks | up to a bound; past it the rest is dropped and counted |
+| `DEAD` | `dead.<run>`: tasks that nobody can carry out, with what was the matter; made with the first of them | up to a bound; past it no more are kept |
 """
 
 import asyncio
@@ -15,6 +16,7 @@ from dagnats.bus.link import Link
 LABEL = "default"
 ACK_WAIT_S = 30.0  # a task whose worker says nothing for so long goes to another
 OUTPUT_MAX_BYTES = 4 << 30
+DEAD_MAX_BYTES = 64 << 20
 NS = 1_000_000_000
 
 STREAMS: tuple[dict[str, Any], ...] = (
@@ -44,6 +46,16 @@ STREAMS: tuple[dict[str, Any], ...] = (
         "max_bytes": OUTPUT_MAX_BYTES,
     },
 )
+
+DEAD: dict[str, Any] = {
+    "name": "DEAD",
+    "subjects": ["dead.*"],
+    "retention": "limits",
+    "discard": "new",
+    "storage": "file",
+    "num_replicas": 1,
+    "max_bytes": DEAD_MAX_BYTES,
+}
 
 
 def task_consumer(ack_wait_s: float) -> dict[str, Any]:

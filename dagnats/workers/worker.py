@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 from dagnats.bus.link import Link
 from dagnats.bus.output import OutputStream
-from dagnats.bus.reports import on_stop, send_report
-from dagnats.bus.tasks import Delivery, Puller, Task
+from dagnats.bus.reports import on_stop, report_failure, send_report
+from dagnats.bus.tasks import Delivery, Puller, Task, Unread
 from dagnats.bus.topology import ACK_WAIT_S
 from dagnats.core.decide import Failed, Opened, Report, Started, Stopped, Succeeded
 from dagnats.core.events import Reason
@@ -61,7 +61,7 @@ class Worker:
         self._vault = vault
         self._directory = directory
         self._stream = OutputStream(link)
-        self._puller = Puller(link, self._take)
+        self._puller = Puller(link, self._take, self._refuse)
         self._jobs: dict[Key, _Job] = {}
         self._orders: dict[Key, bool] = {}
         self._done: set[Key] = set()
@@ -111,6 +111,10 @@ class Worker:
 
     def _take(self, delivery: Delivery) -> None:
         task = delivery.task
+        if task.kind not in self._actions:
+            kinds = ", ".join(sorted(self._actions))
+            self._refuse(delivery.unread(f"it is of the kind {task.kind!r}, and this worker has only: {kinds}"))
+            return
         early_s = task.not_before - time.time() if task.not_before is not None else 0.0
         if early_s > 0:
             delivery.give_back(early_s)
@@ -130,6 +134,24 @@ class Worker:
             job.stop.order(kill=self._orders.pop(key))
         claim = Started(step=task.step, attempt=task.attempt, worker=self.name)
         send_report(self._link, task.run, claim, lambda refusal: self._claimed(key, job, refusal))
+
+    def _refuse(self, unread: Unread) -> None:
+        """Keep what can not be carried out as a dead letter, and have the attempt fail."""
+        self._puller.pull()
+        buried = self._loop.create_task(self._bury(unread))
+        self._tasks.add(buried)
+        buried.add_done_callback(self._carried)
+
+    async def _bury(self, unread: Unread) -> None:
+        from dagnats.bus.dead import Letter, bury  # noqa: PLC0415 - only where something is wrong
+
+        subject, step, attempt = unread.subject, unread.step, unread.attempt
+        letter = Letter(subject=subject, task=unread.data, error=unread.error, step=step, attempt=attempt)
+        await bury(self._link, unread.run, letter)
+        if step:  # else the engine sends the task again, as nobody claims it
+            why = f"no worker can carry its task out: {unread.error}; see `dagnats dead list {unread.run}`"
+            report_failure(self._link, unread.run, step, attempt, why)
+        unread.ack(self._link)
 
     def _claimed(self, key: Key, job: _Job, refusal: str) -> None:
         """The attempt may start, or nobody wants it."""

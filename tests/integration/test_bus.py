@@ -3,69 +3,19 @@
 import asyncio
 import base64
 import contextlib
-from dataclasses import dataclass, field
 
 import pytest
+from running_bus import ACK_WAIT_S, RUN, Told, on_bus, started, stored, worker
 
-from dagnats.bus import journal as journals
 from dagnats.bus.journal import COMMIT_MAX_BYTES, Journal, last_commit_id
 from dagnats.bus.link import Link
-from dagnats.bus.server import Address, Server
-from dagnats.bus.topology import set_up
-from dagnats.core.events import CancelledBy, Reason, RunFinished, RunStarted, StepFailed, StepScheduled, StepStarted
-from dagnats.core.pipeline import Pipeline, Step
+from dagnats.bus.server import Address
+from dagnats.core.events import CancelledBy, Reason, RunFinished, StepFailed, StepScheduled, StepStarted
 from dagnats.core.state import fold
 from dagnats.definition import load
 from dagnats.dispatch import Dispatch
 from dagnats.engine import Engine
 from dagnats.errors import DiskFullError, JournalError, RunLostError
-from dagnats.process import Guardian
-from dagnats.workers.kinds import actions
-from dagnats.workers.worker import Worker
-
-BOUND_S = 30.0
-ACK_WAIT_S = 1.0
-RUN = "calm-otter-1"
-
-
-@dataclass
-class Bus:
-    """A server with its streams, and as many connections to it as a test asks for."""
-
-    guardian: Guardian
-    address: Address
-    links: list[Link] = field(default_factory=list)
-
-    async def link(self) -> Link:
-        link = Link()
-        await link.connect(self.address)
-        self.links.append(link)
-        return link
-
-
-def on_bus(directory, work):
-    """Run a test's coroutine on a server of its own."""
-
-    async def main():
-        guardian = Guardian.start()
-        guardian.attach(asyncio.get_running_loop())
-        server = Server(guardian, directory)
-        server.start()
-        bus = Bus(guardian, await server.ready())
-        try:
-            await set_up(await bus.link(), ack_wait_s=ACK_WAIT_S)
-            await asyncio.wait_for(work(bus), BOUND_S)
-        finally:
-            for link in bus.links:
-                await link.close()
-            await guardian.close()
-
-    asyncio.run(main())
-
-
-def started(directory="/", plan=None, **values):
-    plan = plan or Pipeline(name="p", file="p.yaml", steps=(Step(id="a", run="true"),))
-    return RunStarted(seq=1, at=1.0, run=RUN, plan=plan, max_parallel=1, workspace=str(directory), **values)
 
 
 class Writer:
@@ -83,10 +33,6 @@ class Writer:
 
 def scheduled(seq):
     return StepScheduled(seq=seq, at=2.0, step="a", attempt=1)
-
-
-async def stored(link):
-    return [commit async for commit in journals.read(link, RUN)]
 
 
 def test_a_journal_reads_back_as_it_was_written(tmp_path):
@@ -224,24 +170,6 @@ def test_a_run_without_a_journal_is_said_to_have_none(tmp_path):
     on_bus(tmp_path, work)
 
 
-class Told:
-    """The events that the engine says are stored; `event` waits for one of a kind."""
-
-    def __init__(self):
-        self.all = []
-        self._changed = asyncio.Event()
-
-    def events(self, events):
-        self.all += events
-        self._changed.set()
-
-    async def event(self, kind):
-        while not (found := [event for event in self.all if isinstance(event, kind)]):
-            self._changed.clear()
-            await self._changed.wait()
-        return found[0]
-
-
 class Shown:
     """What a worker shows; `any` is set once a step has printed."""
 
@@ -299,15 +227,6 @@ def test_a_lost_worker_s_step_goes_to_another(tmp_path, ending):
 
     on_bus(tmp_path, work)
     assert [line for line in (tmp_path / "attempts").read_text().split() if line != "stopped"] == ["1", "2"]
-
-
-async def worker(bus, directory, name, ack_wait_s, watcher=None):
-    """Start a worker with a connection and a directory of its own."""
-    scratch = directory / name
-    scratch.mkdir()
-    started_worker = Worker(await bus.link(), actions(bus.guardian, scratch), 1, watcher, ack_wait_s=ack_wait_s)
-    await started_worker.start()
-    return started_worker
 
 
 def test_an_engine_that_was_told_of_a_failure_around_it_decides_nothing_more(tmp_path):
