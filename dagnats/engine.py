@@ -113,9 +113,9 @@ class Engine:
         self._link.on_broken = self.crash
         self._link.on_connected(self._act_again)
         self._limits.begin()
-        sender = asyncio.create_task(
-            watch(self._link, self._dispatch, self.state, self._is_claimed, self._send_task, self._caused)
-        )
+        state, claimed = self.state, self._is_claimed
+        sending = watch(self._link, self._dispatch, state, is_claimed=claimed, send=self._send_task, fail=self._caused)
+        sender = asyncio.create_task(sending)
         try:
             self._has_begun = True
             if self._past is None:

@@ -17,7 +17,15 @@ UNCLAIMED_S = 10.0  # a task that nobody claims for so long is sent again
 Send = Callable[[str, int, float | None], None]
 
 
-async def watch(link: Link, dispatch: Dispatch, state: RunState, is_claimed: Callable[[str], bool], send: Send, fail: Callable[[Failed], None]) -> None:  # fmt: skip
+async def watch(
+    link: Link,
+    dispatch: Dispatch,
+    state: RunState,
+    *,
+    is_claimed: Callable[[str], bool],
+    send: Send,
+    fail: Callable[[Failed], None],
+) -> None:
     """Look after them until cancelled; `send` a task again, and at last let its attempt `fail`."""
     unclaimed = Unclaimed()
     while True:

@@ -201,11 +201,20 @@ def cli_page() -> Iterator[str]:
     context = click.Context(cli, info_name="dagnats")
     yield "| command | |"
     yield "| --- | --- |"
-    for name, command in cli.commands.items():
-        yield f"| [`dagnats {name}`](#dagnats-{name}) | {_cell(command.get_short_help_str(limit=200))} |"
-    for name, command in cli.commands.items():
+    for name, command in _commands(cli):
+        yield f"| [`dagnats {name}`](#dagnats-{name.replace(' ', '-')}) | {_cell(command.get_short_help_str(limit=200))} |"
+    for name, command in _commands(cli):
         yield ""
         yield from _command(name, command, click.Context(command, info_name=name, parent=context))
+
+
+def _commands(group: click.Group) -> Iterator[tuple[str, click.Command]]:
+    """Give every command with its name; one of a group has two words."""
+    for name, command in group.commands.items():
+        if isinstance(command, click.Group):
+            yield from ((f"{name} {inner}", one) for inner, one in _commands(command))
+        else:
+            yield name, command
 
 
 def templates_page() -> Iterator[str]:
