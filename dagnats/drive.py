@@ -27,7 +27,7 @@ from dagnats.report.reporter import Reporter
 from dagnats.report.style import Style
 from dagnats.report.view import again_kept
 from dagnats.repository import read_git
-from dagnats.request import Prepared
+from dagnats.request import Prepared, versions
 from dagnats.variables import Resolver, VariableError
 from dagnats.workers.kinds import actions
 from dagnats.workers.worker import Worker
@@ -96,20 +96,21 @@ class _Drive:
         self._watch(self._keep_server())
         await set_up(link)
         runtime = await self._runtime()
-        started = await self._started()
-        self._feed = Feed(self._reporters(started))
+        past = prepared.past
+        started = await self._started() if past is None else past.state.started
+        self._feed = Feed(self._reporters(started), prepared.past_events)
         for note in self._notes:
             self._note(note)
         colors = {"FORCE_COLOR": "1", "CLICOLOR_FORCE": "1"} if self._style().color else {}
         dispatch = Dispatch(os.environ, colors, allow_privileged=prepared.request.allow_privileged)
-        self._engine = engine = Engine(link, dispatch, self._feed, started)
+        self._engine = engine = Engine(link, dispatch, self._feed, past or started, prepared.request.failpoint)
         for number in self._interrupts:
             self._cancel(number)
         kinds = actions(prepared.guardian, prepared.directory.scratch, prepared.dotenv, runtime)
         self._worker = worker = Worker(
             link,
             kinds,
-            2 * prepared.max_parallel,
+            2 * started.max_parallel,
             self._feed,
             on_crash=engine.crash,
             vault=prepared.vault,
@@ -196,7 +197,7 @@ class _Drive:
             params=prepared.params,
             vars=variables,
             env=env,
-            versions=prepared.versions,
+            versions=versions(),
             git=git,
             again=tuple(hide(word) for word in again_kept(prepared.request.again)),
         )
@@ -325,7 +326,7 @@ class _Drive:
                 f"run {directory.name}: another process has taken it over while this one was stopped; "
                 "its steps were stopped, and nothing more is written"
             )
-        directory.beat()
+        directory.beat(*(self._engine.journal_end if self._engine is not None else (0, "")))
 
     async def _restart_server(self) -> None:
         """Try until it answers, as often as a server may be started in one run."""

@@ -148,8 +148,8 @@ class Engine:
 
     @property
     def journal_end(self) -> tuple[int, str]:
-        """How many commits the journal has, and the hash of the last."""
-        return self._journal.end
+        """How many commits the journal has that are known to be stored, and the hash of the last."""
+        return self._journal.stored_end
 
     def cancel(self, by: CancelledBy, why: str, *, signal: int | None = None, force: bool = False) -> None:
         """Ask for the end of the run; `force` leaves nothing running, not even `finally`."""

@@ -54,3 +54,7 @@ class JournalError(DagnatsError):
     """The journal is damaged: a gap, a broken chain, or an unknown version."""
 
     exit_code = 5
+
+
+class NewerVersionError(JournalError):
+    """What was written by a newer version: nothing is wrong with it."""

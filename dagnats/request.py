@@ -16,6 +16,9 @@ from dagnats.process import Guardian
 from dagnats.rundir import RunDirectory
 
 if TYPE_CHECKING:
+    from dagnats.core.events import AnyEvent
+    from dagnats.core.resume import Past
+    from dagnats.failpoint import Failpoint
     from dagnats.report.written import Report
     from dagnats.workers.vault import Vault
 
@@ -45,6 +48,17 @@ class Request(Struct, frozen=True):
     quiet: bool = False
     verbose: bool = False
     again: Sequence[str] = ()
+    durability: str = "process"
+
+    @property
+    def failpoint(self) -> "Failpoint | None":
+        """Where the runner shall kill itself, for tests of what comes after."""
+        text = os.environ.get("DAGNATS_TEST_CRASH")
+        if not text:
+            return None
+        from dagnats.failpoint import Failpoint  # noqa: PLC0415 - only for those who ask for one
+
+        return Failpoint(text)
 
     @property
     def written(self) -> dict[str, str | None]:
@@ -74,6 +88,8 @@ class Prepared(Struct, frozen=True):
     server: Server
     vault: "Vault | None" = None  # None if the plan has no secrets
     notes: Sequence[str] = ()  # to be said when the run begins
+    past: "Past | None" = None  # what another runner has left, which this one goes on with
+    past_events: "Sequence[AnyEvent]" = ()
     dotenv: Mapping[str, Mapping[str, str]] = field(
         default_factory=dict
     )  # variables by the file of each pipeline, "" for the run's
@@ -83,7 +99,7 @@ class Prepared(Struct, frozen=True):
         """How many steps run at once: the flag, the file, the processors."""
         return self.request.jobs or self.plan.max_parallel or os.cpu_count() or 1
 
-    @property
-    def versions(self) -> dict[str, str]:
-        """What writes this journal."""
-        return {"dagnats": __version__, "python": platform.python_version()}
+
+def versions() -> dict[str, str]:
+    """What writes a journal."""
+    return {"dagnats": __version__, "python": platform.python_version()}

@@ -28,7 +28,7 @@ OWN_VARIABLES = "DAGNATS_"
 MARK = "DAGNATS_STEP_TOKEN"  # by which a guardian above this run knows what belongs to it
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
     from dagnats.core.pipeline import JSON, Pipeline
@@ -38,9 +38,14 @@ if TYPE_CHECKING:
 
 def run(request: Request) -> int:
     """Run the file; gives the exit code. Raises DagnatsError for all that is not a step's failure."""
+    return told_to_job(request, lambda: _run(request))
+
+
+def told_to_job(request: Request, go: "Callable[[], RunState]") -> int:
+    """Let a run go on to its end, and tell the job on GitHub, if it is one's, how it ended; gives the exit code."""
     job = _job(request)
     try:
-        state = _run(request)
+        state = go()
     except UnshownError as error:
         if job is not None and isinstance(error.state, RunState):
             job.ended(error.state, error.exit_code)
@@ -70,20 +75,19 @@ def _run(request: Request) -> RunState:
     """Check, start, run, and leave nothing behind."""
     plan = select(load(request.file, request.text), request.selection)
     _check_exit_code_from(request, plan)
-    _check_reports(request)
+    check_reports(request)
     refuse_privileged(plan, allowed=request.allow_privileged)
     refuse_unset(plan, os.environ)
     params = _params(request, plan)
     workspace = project_root(request.file)
-    # What the files hold goes to processes and nowhere else: no event and no task has it.
-    dotenv = {file: _dotenv(one, workspace, file) for file, one in {"": plan, **plan.pipelines}.items() if one.dotenv}
-    vault = _secrets(request, plan, workspace, params)
-    guardian = Guardian.start(_inherited(os.environ))
+    dotenv = dotenvs(plan, workspace)
+    vault = secrets_of(request, plan, workspace, params)
+    guardian = Guardian.start(inherited(os.environ))
     directory = rundir.create(workspace, ephemeral=request.ephemeral)
     directory.owned_by(Owner(os.getpid(), guardian.pid, guardian.mark))
     guardian.remove_at_end(directory.passing, whole=request.ephemeral)
     try:
-        server = _started_server(guardian, directory.path)
+        server = started_server(guardian, directory.path, request.durability)
         from dagnats.drive import drive  # noqa: PLC0415 - measured: 120 ms, hidden behind the start of the server
 
         notes = foreign_outputs(plan, os.environ)
@@ -98,6 +102,15 @@ def _run(request: Request) -> RunState:
     return state
 
 
+def dotenvs(plan: "Pipeline", workspace: "Path") -> dict[str, dict[str, str]]:
+    """Read the files of environment variables of all plans, by the file of each, "" for the run's.
+
+    What they hold goes to processes and nowhere else: no event and no task has it.
+    """
+    plans = {"": plan, **plan.pipelines}
+    return {file: _dotenv(one, workspace, file) for file, one in plans.items() if one.dotenv}
+
+
 def _dotenv(plan: "Pipeline", workspace: "Path", inner: str) -> dict[str, str]:
     from dagnats.definition.dotenv import read_dotenv  # noqa: PLC0415 - measured: few runs need it
 
@@ -107,14 +120,15 @@ def _dotenv(plan: "Pipeline", workspace: "Path", inner: str) -> dict[str, str]:
         raise UsageError(f"{inner}: {error}" if inner else str(error)) from None
 
 
-def _inherited(environ: "Mapping[str, str]") -> dict[str, str]:
+def inherited(environ: "Mapping[str, str]") -> dict[str, str]:
     """What steps get of the environment: not the flags of this program, which would be those of one that a step starts, too."""
     return {name: value for name, value in environ.items() if not name.startswith(OWN_VARIABLES) or name == MARK}
 
 
-def _started_server(guardian: Guardian, directory: "Path") -> Server:
+def started_server(guardian: Guardian, directory: "Path", durability: str) -> Server:
+    """Start the server of a run; it is not ready yet."""
     try:
-        server = Server(guardian, directory)
+        server = Server(guardian, directory, durability=durability)
         server.start()
     except OSError as error:
         raise EngineError(f"the run could not be set up in {directory}: {error.strerror}") from error
@@ -140,7 +154,8 @@ def _params(request: Request, plan: "Pipeline") -> "dict[str, JSON]":
     return {**resolve(declared, request.params, others, os.environ), "files": list(request.files)}
 
 
-def _check_reports(request: Request) -> None:
+def check_reports(request: Request) -> None:
+    """Refuse reports that could not be written."""
     if request.reports:
         from dagnats.report.written import STDOUT, check  # noqa: PLC0415 - only for those who ask for one
 
@@ -163,7 +178,7 @@ def _check_exit_code_from(request: Request, plan: "Pipeline") -> None:
         raise UsageError(f"--exit-code-from: {plan.name} has no step {quoted(wanted)}{more}")
 
 
-def _secrets(request: Request, plan: "Pipeline", workspace: "Path", params: "Mapping[str, JSON]") -> "Vault | None":
+def secrets_of(request: Request, plan: "Pipeline", workspace: "Path", params: "Mapping[str, JSON]") -> "Vault | None":
     """Ask for the secrets before anything starts, so that no process inherits those of the environment."""
     if not any(one.secrets for one in (plan, *plan.pipelines.values())):
         return None

@@ -5,7 +5,7 @@
 | `lock` | who runs it, or ran it last; the operating system's lock on it is held by whoever runs it or reads its store |
 | `connection` | the address of the server while it runs; its age says when the runner was last seen alive |
 | `reader` | who read the store last, when nobody ran it |
-| `end` | how many commits the journal has, and the hash of the last, once the run is over |
+| `seen`, `end` | how many commits the journal has, and the hash of the last, while it goes on, and once it is over |
 | `store`, `nats.conf` | the server's |
 | `tmp` | the files of attempts while they run |
 """
@@ -27,9 +27,12 @@ from dagnats.fence import Owner, owner_from
 
 KEPT_RUNS = 20
 BEAT_S = 2.0  # so often a runner says that it is alive
+OTHERS_S = 10.0  # so long one is waited for that somebody reads
+LOOK_S = 0.02
 LEASE_S = 30.0  # one that has not for so long has lost its run, should somebody else take it over
 CONNECTION = "connection"
 READER = "reader"
+SEEN = "seen"  # the same, of a run that goes on or was killed: it has at least so many
 END = "end"  # the file that says how many commits a journal has that is over, and the hash of the last
 STATUS = "status.json"  # the file that says for the list of runs how far a run is
 _ADJECTIVES = (
@@ -47,13 +50,16 @@ _ANIMALS = (
 class RunDirectory:
     """A run's directory while the run goes on; the lock is the operating system's, so it is released however the runner ends."""
 
-    def __init__(self, path: Path, lock: int, *, holder: Path | None, made: Path | None = None) -> None:
+    def __init__(
+        self, path: Path, lock: int, *, holder: Path | None, made: Path | None = None, is_taken: bool = False
+    ) -> None:
         self.path = path
         self.name = path.name
         self._holder = holder
         self._made = made
         self._is_refused = False
         self._lock = lock
+        self.is_taken = is_taken  # from a runner that is not gone, but was not heard of for too long
         # beside the run: removing a large store takes as long as a short run
         self._pruning = threading.Thread(target=_prune, args=(path.parent,), name="prune")
         if holder is None:
@@ -92,10 +98,12 @@ class RunDirectory:
             file.write(json.encode({"url": url, "token": token}))
         path.replace(self.path / CONNECTION)
 
-    def beat(self) -> None:
-        """Say that the runner is alive."""
+    def beat(self, commits: int, last: str) -> None:
+        """Say that the runner is alive, and how far its journal has come: the store can lose its end without a word."""
         with contextlib.suppress(OSError):
             os.utime(self.path / CONNECTION)
+            if commits:
+                (self.path / SEEN).write_text(f"{commits} {last}\n")
 
     @property
     def is_ours(self) -> bool:
@@ -134,8 +142,17 @@ def write_status(directory: Path, status: bytes) -> None:
 
 def journal_end(directory: Path) -> tuple[int, str] | None:
     """Give where the journal of a run ends, or None for a run that did not come to its end."""
+    return _commit(directory / END)
+
+
+def journal_seen(directory: Path) -> tuple[int, str] | None:
+    """Give a commit near the end of a journal, by its place and hash, or None if none was noted."""
+    return _commit(directory / END) or _commit(directory / SEEN)
+
+
+def _commit(path: Path) -> tuple[int, str] | None:
     try:
-        commits, last = (directory / END).read_text().split()
+        commits, last = path.read_text().split()
         return int(commits), last
     except (OSError, ValueError):
         return None
@@ -160,11 +177,15 @@ def silent_s(directory: Path) -> float | None:
 
 def owners(directory: Path) -> list[Owner]:
     """Give who runs it, or ran it last, and who read its store last."""
-    found: list[Owner | None] = []
-    for name in ("lock", READER):
-        with contextlib.suppress(OSError, ValueError):
-            found.append(owner_from((directory / name).read_text()))
+    found = (_owner_in(directory / name) for name in ("lock", READER))
     return [owner for owner in found if owner is not None]
+
+
+def _owner_in(path: Path) -> Owner | None:
+    try:
+        return owner_from(path.read_text())
+    except (OSError, ValueError):
+        return None
 
 
 def note_reader(directory: Path, owner: Owner) -> None:
@@ -176,6 +197,67 @@ def disconnected(directory: Path) -> None:
     """Forget the server of a runner that is gone."""
     with contextlib.suppress(OSError):
         (directory / CONNECTION).unlink()
+
+
+def reopen(path: Path) -> RunDirectory:
+    """Take a run over whose runner is gone, or has not been heard of for too long. Raises EngineError when somebody runs it."""
+    try:
+        lock = os.open(path / "lock", os.O_RDWR | os.O_CLOEXEC)
+        until, is_taken = time.monotonic() + OTHERS_S, False
+        while not _try_lock(lock):
+            silent = silent_s(path)
+            if silent is not None and silent >= LEASE_S and not _is_heard_of(path):
+                os.close(lock)
+                lock, is_taken = _taken_over(path), True
+                break
+            if silent is not None or time.monotonic() > until:
+                os.close(lock)
+                raise _held(path)
+            time.sleep(LOOK_S)  # somebody reads it
+        with contextlib.suppress(FileExistsError):
+            (path / "tmp").mkdir(mode=0o700)
+    except OSError as error:
+        raise EngineError(f"run {path.name} can not be taken up: {error.strerror}: {error.filename}") from error
+    return RunDirectory(path, lock, holder=None, is_taken=is_taken)
+
+
+def _held(path: Path) -> EngineError:
+    owner = _owner_in(path / "lock")
+    who = f" in process {owner.runner}" if owner is not None else ""
+    return EngineError(f"run {path.name} is still going on{who}: `dagnats attach {path.name}` shows it")
+
+
+def _is_heard_of(path: Path) -> bool:
+    """Wait whether the runner says that it is alive after all: its machine may just have woken up."""
+    until = time.monotonic() + 2.5 * BEAT_S
+    while time.monotonic() < until:
+        silent = silent_s(path)
+        if silent is None or silent < LEASE_S:
+            return True
+        time.sleep(LOOK_S)
+    return False
+
+
+def _taken_over(path: Path) -> int:
+    """Put a lock of ours in the place of the one that a stopped runner holds, which finds that out when it goes on."""
+    before = _owner_in(path / "lock")
+    lock = os.open(path / "lock.new", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    if not _try_lock(lock) or _owner_in(path / "lock") != before or silent_s(path) is None:
+        os.close(lock)
+        raise _held(path)  # another has been quicker
+    if before is not None:
+        os.pwrite(lock, before.text().encode(), 0)  # until what it has left is ended
+    (path / "lock.new").replace(path / "lock")
+    disconnected(path)
+    return lock
+
+
+def _try_lock(lock: int) -> bool:
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def create(workspace: Path, *, ephemeral: bool) -> RunDirectory:

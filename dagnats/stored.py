@@ -17,10 +17,9 @@ from dagnats.definition.project import project_root
 from dagnats.errors import EngineError, UsageError
 from dagnats.fence import Owner, fence
 from dagnats.process import Guardian
+from dagnats.rundir import LOOK_S, OTHERS_S
 
-OTHERS_S = 10.0  # so long a run is waited for that somebody else reads, or whose server is just being started
 NAMED = 5  # runs, in the text of an error
-_LOOK_S = 0.02
 Result = TypeVar("Result")
 
 
@@ -79,7 +78,7 @@ def is_live(directory: Path) -> bool:
                 return True
             if time.monotonic() > until:
                 raise _held(directory)
-            time.sleep(_LOOK_S)  # somebody reads it, or has just begun to run it
+            time.sleep(LOOK_S)  # somebody reads it, or has just begun to run it
     return False
 
 
@@ -136,8 +135,8 @@ async def opened(directory: Path) -> AsyncIterator[Opened]:
                 return
             if time.monotonic() > until:
                 raise _held(directory)
-            await asyncio.sleep(_LOOK_S)
-        async with _served(directory) as link:
+            await asyncio.sleep(LOOK_S)
+        async with served(directory) as link:
             yield Opened(link, is_live=False)
 
 
@@ -156,7 +155,7 @@ async def _connected(directory: Path) -> Link | None:
 
 
 @contextlib.asynccontextmanager
-async def _served(directory: Path) -> AsyncIterator[Link]:
+async def served(directory: Path) -> AsyncIterator[Link]:
     """Start a server on a store that is locked by us. What a runner left that was killed may still use it, and is ended before."""
     clear(directory)
     guardian = Guardian.start()
@@ -175,10 +174,10 @@ async def _served(directory: Path) -> AsyncIterator[Link]:
         await guardian.close()
 
 
-def clear(directory: Path) -> None:
+def clear(directory: Path, *, is_lost: bool = False) -> None:
     """End what those have left who used the store before us, and were killed. Whoever calls this holds the lock."""
     for owner in rundir.owners(directory):
-        fence(owner)
+        fence(owner, is_lost=is_lost)
     rundir.disconnected(directory)
 
 

@@ -14,7 +14,7 @@ from dagnats.bus.link import Link, RefusedError, checked
 from dagnats.bus.reading import NO_MESSAGE, messages, sequence_of
 from dagnats.core import codec
 from dagnats.core.events import AnyEvent
-from dagnats.errors import EngineError, JournalError, RunLostError
+from dagnats.errors import EngineError, JournalError, NewerVersionError, RunLostError
 
 COMMIT_MAX_BYTES = 512 << 10
 WRONG_LAST_SEQUENCE = 10071
@@ -40,6 +40,7 @@ class Journal:
         self._place = place  # of the last commit, from 1
         self._previous = previous  # its hash
         self._sequence = sequence  # of the last stored commit in the stream
+        self._stored_end = place, previous
         self._payload = b""
         self._stored: Callable[[], None] | None = None
         self._recovery: asyncio.Task[None] | None = None
@@ -48,6 +49,11 @@ class Journal:
     def end(self) -> tuple[int, str]:
         """How many commits there are, and the hash of the last."""
         return self._place, self._previous
+
+    @property
+    def stored_end(self) -> tuple[int, str]:
+        """The same of those that are known to be stored."""
+        return self._stored_end
 
     def append(self, events: Sequence[AnyEvent], stored: Callable[[], None]) -> None:
         """Send the events as one commit, and call `stored` when it is; append no other before that.
@@ -86,7 +92,7 @@ class Journal:
         self._settle(sequence)
 
     def _settle(self, sequence: int) -> None:
-        self._sequence = sequence
+        self._sequence, self._stored_end = sequence, (self._place, self._previous)
         stored, self._stored = self._stored, None
         if stored is not None:
             stored()
@@ -111,7 +117,7 @@ class Journal:
 class Loaded(NamedTuple):
     """A journal as it was read back, for one who goes on with it: the last good commit's place, hash, and sequence in the stream.
 
-    `lost` are the sequences of the commits after it, none of which can be used, and `damage` says why, or "".
+    `lost` are the sequences of the commits after it, none of which can be used, and `damage` says why, or ""; `missing` is how many are known to be gone.
     """
 
     events: list[AnyEvent]
@@ -119,6 +125,7 @@ class Loaded(NamedTuple):
     last: str
     sequence: int
     lost: Sequence[int] = ()
+    missing: int = 0
     damage: str = ""
 
 
@@ -138,6 +145,8 @@ async def load(link: Link, run: str, known: tuple[int, str] | None) -> Loaded:
         try:
             whole = await link.whole(message.data)
             events += codec.decode_commit(whole, run, last, place + 1)
+        except NewerVersionError:
+            raise
         except JournalError as error:
             damage = str(error)
             lost.append(at)
@@ -149,7 +158,8 @@ async def load(link: Link, run: str, known: tuple[int, str] | None) -> Loaded:
         raise JournalError(damage or f"run {run} has no journal here")
     if known is not None and place < known[0] and not damage:
         damage = f"the journal of run {run} has {place} commits, and had at least {known[0]}: its end is missing"
-    return Loaded(events, place, last, sequence, lost, damage)
+    missing = max(0, known[0] - place) if known is not None else 0
+    return Loaded(events, place, last, sequence, lost, missing, damage)
 
 
 async def give_up(link: Link, loaded: Loaded) -> None:

@@ -28,7 +28,7 @@ max_payload: {max_payload}
 max_pending: 268435456
 write_deadline: "30s"
 authorization {{ token: "{token}" }}
-jetstream {{ store_dir: "{store}", max_memory_store: 268435456, max_file_store: 1099511627776, sync_interval: "2m" }}
+jetstream {{ store_dir: "{store}", max_memory_store: 268435456, max_file_store: 1099511627776, sync_interval: {sync} }}
 """
 
 
@@ -76,14 +76,18 @@ def _loopback() -> str:
 
 
 class Server:
-    """One nats-server on one store; `start` it again after it died and it goes on from there."""
+    """One nats-server on one store; `start` it again after it died and it goes on from there.
 
-    def __init__(self, guardian: Guardian, directory: Path) -> None:
+    With the durability "disk" what it acknowledges outlives the machine's power, with "process" the death of any process.
+    """
+
+    def __init__(self, guardian: Guardian, directory: Path, *, durability: str = "process") -> None:
         self._guardian = guardian
         self._directory = directory
         self._config = directory / "nats.conf"
         self._token = secrets.token_hex(32)
         self._host = _loopback()
+        self._sync = "always" if durability == "disk" else '"2m"'
         self._stream_fd = -1
         self._port = 0
         self._tail: deque[str] = deque(maxlen=LOG_LINES)
@@ -94,7 +98,12 @@ class Server:
     def _write_config(self) -> None:
         store = str(self._directory / "store").replace("\\", "\\\\").replace('"', '\\"')
         text = _CONFIG.format(
-            host=self._host, name=self._directory.name, max_payload=MAX_PAYLOAD_BYTES, token=self._token, store=store
+            sync=self._sync,
+            host=self._host,
+            name=self._directory.name,
+            max_payload=MAX_PAYLOAD_BYTES,
+            token=self._token,
+            store=store,
         )
         descriptor = os.open(self._config, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         with os.fdopen(descriptor, "wb") as file:

@@ -30,7 +30,7 @@ from dagnats.core.pipeline import (
     Volume,
 )
 from dagnats.core.text import encode_json
-from dagnats.errors import JournalError
+from dagnats.errors import JournalError, NewerVersionError
 
 VERSION = 1
 
@@ -186,7 +186,9 @@ def decode_commit(commit: bytes, run: str, previous: str, place: int) -> list[An
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise JournalError(f"{where} can not be read: {error!r}") from error
     if version != VERSION:
-        raise JournalError(f"{where} has version {version}; this program reads version {VERSION}: use a newer dagnats")
+        raise NewerVersionError(
+            f"{where} has version {version}; this program reads version {VERSION}: use a newer dagnats"
+        )
     if owner != run:
         raise JournalError(f"{where} belongs to run {owner}")
     if link != previous:

@@ -351,11 +351,10 @@ class RunState:
         match event:
             case StepScheduled():
                 state.attempt, state.not_before, state.worker = event.attempt, event.not_before, None
-                state.interrupted = False
             case StepInterrupted():
                 state.interrupted, state.interruptions = True, state.interruptions + 1
             case StepStarted():
-                state.worker, state.started_at = event.worker, event.at
+                state.worker, state.started_at, state.interrupted = event.worker, event.at, False
                 for one in (state, self.steps[state.parent] if state.parent is not None else state):
                     one.first_started_at = event.at if one.first_started_at is None else one.first_started_at
             case StepSucceeded():
@@ -363,6 +362,7 @@ class RunState:
             case StepFailed():
                 state.failure, state.exit_code, state.outputs = event, event.exit_code, event.outputs
                 state.artifacts = event.artifacts
+                state.interrupted = False
             case StepBlocked():
                 state.blocked_by = event.by
             case _:

@@ -28,7 +28,7 @@ class StepState(Struct):
     `culprit` is the first step, it or one before it, that did not end well, and `failed` is true when it or anything before it failed.
     Both pass from a step to its dependents: they answer `success()` and `failure()`. An instance has a `parent`, a `label` and its `value`: the
     cell of a matrix, or the item of a list. `within` is the plan whose step it is, and `final` says that it is of its `finally`; `subrun` is what its
-    newest attempt has made of the pipeline that it runs. While `interrupted`, an attempt waits to follow on one that its runner's end has ended;
+    newest attempt has made of the pipeline that it runs. `interrupted` until an attempt has begun that follows on one which its runner's end has ended;
     `interruptions` counts those. `artifacts` are those of its newest attempt that ended.
     """
 

@@ -56,6 +56,10 @@ class Blocks(Reporter):
         self._turns.tick()
         self._painter.tick()
 
+    def before(self, events: Sequence[AnyEvent]) -> None:
+        """Know of it, and show the title."""
+        self._painter.begin_run(self._projection.past(events))
+
     def events(self, events: Sequence[AnyEvent]) -> None:
         """Show what is worth a line, and the output of what has ended when its turn has come."""
         for event in events:

@@ -37,6 +37,10 @@ class EventsFile(Reporter):
         self._write = write
         self._encode = encode
 
+    def before(self, events: Sequence[AnyEvent]) -> None:
+        """Write them too: the file has the whole run."""
+        self.events(events)
+
     def events(self, events: Sequence[AnyEvent]) -> None:
         """Write them."""
         self._write("".join(self._encode(event) + "\n" for event in events).encode("utf-8", "surrogatepass"))

@@ -21,9 +21,9 @@ AT_ONCE_BYTES = 256 << 10
 
 
 class Feed:
-    """Hands everything to the reporters, in order, from a thread of its own."""
+    """Hands everything to the reporters, in order, from a thread of its own. What has happened `before` the run goes on they are told first."""
 
-    def __init__(self, reporters: Sequence[Reporter]) -> None:
+    def __init__(self, reporters: Sequence[Reporter], before: Sequence[AnyEvent] = ()) -> None:
         self._reporters = list(reporters)
         self._batches: queue.SimpleQueue[list[Item] | None] = queue.SimpleQueue()
         self._batch: list[Item] = []
@@ -31,7 +31,7 @@ class Feed:
         self._handed_over_at = 0.0
         self._timer: asyncio.TimerHandle | None = None
         self._early = Early()
-        self._seq = 0
+        self._seq = before[-1].seq if before else 0
         self._unshown = 0
         self._is_hurried = False
         self._lock = threading.Lock()
@@ -41,6 +41,8 @@ class Feed:
         self._closed = asyncio.Event()
         self.broken: Exception | None = None
         self._thread = threading.Thread(target=self._show, name="report", daemon=True)
+        for reporter in reporters if before else ():
+            reporter.before(before)
         self._thread.start()
 
     def events(self, events: Sequence[AnyEvent]) -> None:

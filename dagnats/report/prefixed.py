@@ -36,6 +36,11 @@ class Prefixed(Reporter):
         self._prefixes: dict[str, bytes] = {}
         self._width = 0
 
+    def before(self, events: Sequence[AnyEvent]) -> None:
+        """Know of it, and show the title."""
+        state = self._projection.past(events)
+        self._begin(state.started, state)
+
     def events(self, events: Sequence[AnyEvent]) -> None:
         """Show what is worth a line."""
         for event in events:

@@ -1,6 +1,7 @@
 """What every reporter for people keeps of a run: its state, and the end of what failed."""
 
 from collections import deque
+from collections.abc import Sequence
 
 from dagnats.core.events import AnyEvent, RunStarted, StepFailed
 from dagnats.core.state import TERMINAL, RunState, Status
@@ -24,6 +25,12 @@ class Projection:
         if self.state is None:
             raise ValueError("the first event of a run is RunStarted")
         return self.state
+
+    def past(self, events: Sequence[AnyEvent]) -> RunState:
+        """Fold what has happened before."""
+        for event in events:
+            state = self.apply(event)
+        return state
 
 
 class Tails:

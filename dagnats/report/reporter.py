@@ -46,6 +46,9 @@ class Reporter:
             case Note(text):
                 self.note(text)
 
+    def before(self, events: Sequence[AnyEvent]) -> None:
+        """Take what has happened before, and was shown by another runner, or not at all: the run goes on after it."""
+
     def events(self, events: Sequence[AnyEvent]) -> None:
         """Take stored events."""
 

@@ -9,10 +9,12 @@ from dagnats.core.events import (
     CancelRequested,
     Outcome,
     PipelineStarted,
+    RunResumed,
     StepBlocked,
     StepCancelled,
     StepExpanded,
     StepFailed,
+    StepInterrupted,
     StepScheduled,
     StepSkipped,
     StepStarted,
@@ -99,19 +101,32 @@ def event_line(state: RunState, event: AnyEvent, style: Style, *, verbose: bool)
     if isinstance(event, CancelRequested):
         what = f" {event.step}" if event.step is not None and event.by is CancelledBy.TIMEOUT else ""
         return style.paint(f"{style.sign('-')} cancelling{what}: {clean(event.why)}", _YELLOW)
-    if isinstance(event, StepStarted | PipelineStarted):
-        return style.paint(f"  {event.step}: {_beginning(state, event)}", _DIM) if verbose else None
-    if isinstance(event, StepScheduled) and event.attempt > 1:
-        failure = state.steps[event.step].failure
-        why = clean(failure.message) if failure else "it failed"
-        wait = f" in {duration(event.not_before - event.at)}" if event.not_before else ""
-        return style.paint(f"{style.sign('↻')} {event.step}: {why}; attempt {event.attempt}{wait}", _YELLOW)
+    if isinstance(event, RunResumed | StepInterrupted):
+        return style.paint(f"{style.sign('↻')} {_resumed(state, event)}", _YELLOW)
+    if isinstance(event, StepScheduled) and event.attempt > 1 and not state.steps[event.step].interrupted:
+        return style.paint(f"{style.sign('↻')} {event.step}: {_retried(state, event)}", _YELLOW)
     if isinstance(event, StepSucceeded | StepFailed | StepSkipped | StepBlocked | StepCancelled):
         step = state.steps[event.step]
         return None if step.status is Status.WAITING or not is_shown(step) else step_line(step, style)
-    if isinstance(event, StepExpanded) and event.items == ():
-        return step_line(state.steps[event.step], style)
-    return None
+    if isinstance(event, StepStarted | PipelineStarted) and verbose:
+        return style.paint(f"  {event.step}: {_beginning(state, event)}", _DIM)
+    return step_line(state.steps[event.step], style) if isinstance(event, StepExpanded) and event.items == () else None
+
+
+def _retried(state: RunState, event: StepScheduled) -> str:
+    failure = state.steps[event.step].failure
+    why = clean(failure.message) if failure else "it failed"
+    wait = f" in {duration(event.not_before - event.at)}" if event.not_before else ""
+    return f"{why}; attempt {event.attempt}{wait}"
+
+
+def _resumed(state: RunState, event: RunResumed | StepInterrupted) -> str:
+    if isinstance(event, StepInterrupted):
+        return f"{event.step}: attempt {event.attempt} was interrupted"
+    ended = sum(count for status, count in counts(state).items() if status in TERMINAL)
+    lost = event.lost_commits
+    damage = f"; {lost:,} commit{'s' * (lost != 1)} after that could not be used" if lost else ""
+    return f"resumed, {ended:,} step{'s' * (ended != 1)} had ended{damage}"
 
 
 def _beginning(state: RunState, event: StepStarted | PipelineStarted) -> str:
