@@ -12,14 +12,14 @@ from typing import NamedTuple, TypeVar
 from dagnats import rundir
 from dagnats.bus.link import Link
 from dagnats.bus.server import Address, Server
-from dagnats.definition.problems import quoted
-from dagnats.definition.project import project_root
-from dagnats.errors import EngineError, UsageError
+from dagnats.errors import EngineError
 from dagnats.fence import Owner, fence
+from dagnats.kept import find, kept
 from dagnats.process import Guardian
 from dagnats.rundir import LOOK_S, OTHERS_S
 
-NAMED = 5  # runs, in the text of an error
+__all__ = ["LostError", "Opened", "clear", "find", "is_live", "kept", "opened", "unless_lost", "use"]
+
 Result = TypeVar("Result")
 
 
@@ -32,41 +32,6 @@ class Opened(NamedTuple):
 
     link: Link
     is_live: bool
-
-
-def find(name: str | None) -> Path:
-    """Give the directory of a run of this project: by its name, or the beginning of it, else the newest. Raises UsageError."""
-    runs, known = kept()
-    found = [path for path in known if name is None or path.name == name]
-    found = found or [path for path in known if name is not None and path.name.startswith(name)]
-    if not found:
-        newest = ", ".join(path.name for path in known[:NAMED]) or "none"
-        raise UsageError(
-            f"there is no run {quoted(name or '')} in {runs}; the newest are: {newest}"
-            if name
-            else f"no run is kept in {runs}"
-        )
-    if name is not None and len(found) > 1:
-        raise UsageError(
-            f"{quoted(name)} is the beginning of several runs: {', '.join(path.name for path in found[:NAMED])}"
-        )
-    return found[0]
-
-
-def kept() -> tuple[Path, list[Path]]:
-    """Give the directory of this project's runs, and theirs, the newest first. Raises UsageError when the project has none."""
-    here, root = Path.cwd(), project_root("-")
-    bases = [base for base in (here, *here.parents) if base.is_relative_to(root)]
-    runs = next((runs for base in bases if (runs := base / ".dagnats" / "runs").is_dir()), None)
-    if runs is None:
-        raise UsageError(
-            f"no run is kept in {root}: a run is kept in `.dagnats` of its project, unless it is ephemeral"
-        )
-    return runs, sorted((path for path in runs.iterdir() if (path / "lock").exists()), key=_started_at, reverse=True)
-
-
-def _started_at(path: Path) -> float:
-    return (path / "lock").stat().st_mtime
 
 
 def is_live(directory: Path) -> bool:

@@ -5,7 +5,14 @@ from typing import Any
 
 import click
 
-from dagnats.cli.options import Command, complete_file, complete_path, params_options, selection_options
+from dagnats.cli.options import (
+    Command,
+    complete_file,
+    complete_path,
+    params_options,
+    selection_options,
+)
+from dagnats.cli.runs import complete_file_or_run
 
 
 def _format_option(variable: str, *formats: str) -> Callable[[Command], Command]:
@@ -41,14 +48,15 @@ def plan(file: str | None, params: tuple[str, ...], params_file: str | None, for
 
 
 @click.command()
-@_FILE
+@click.argument("file", metavar="[FILE|RUN]", required=False, shell_complete=complete_file_or_run)
 @selection_options
 @_format_option("DAGNATS_GRAPH_FORMAT", "ascii", "mermaid", "dot", "json")
 @click.option("--ascii-only", is_flag=True, envvar="DAGNATS_ASCII_ONLY", help="Draw with ASCII characters alone.")
 def graph(file: str | None, form: str, *, ascii_only: bool, **flags: Any) -> int:
-    """Draw which step of FILE waits for which.
+    """Draw which step of FILE waits for which; of a RUN, with status, durations, critical path and slack.
 
-    What a step needs is above it, and a line leads from there to it. mermaid is for Markdown, dot for Graphviz.
+    What a step needs is above it, and a line leads from there to it. mermaid is for Markdown, dot for Graphviz. A word that is no file is the name of a run, or
+    the beginning of it.
     """
     from dagnats.cli.graph import show_graph  # noqa: PLC0415 - the same
     from dagnats.cli.sources import reported  # noqa: PLC0415 - the same

@@ -68,3 +68,16 @@ def levels(graph: Graph) -> dict[str, int]:
     for id_ in topological(graph):
         found[id_] = 1 + max((found[need] for need in graph.needs[id_]), default=0)
     return found
+
+
+def slacks(graph: Graph, durations_s: Mapping[str, float]) -> dict[str, float]:
+    """Say of each step how much longer it could have taken without the whole taking longer, if nothing but needs made anybody wait."""
+    order = topological(graph)
+    until: dict[str, float] = {}  # the longest way to the end of a step, and below from its beginning to the end of all
+    after: dict[str, float] = {}
+    for id_ in order:
+        until[id_] = durations_s.get(id_, 0.0) + max((until[need] for need in graph.needs[id_]), default=0.0)
+    for id_ in reversed(order):
+        after[id_] = durations_s.get(id_, 0.0) + max((after[later] for later in graph.dependents[id_]), default=0.0)
+    total = max(until.values(), default=0.0)
+    return {id_: max(0.0, total - until[id_] - after[id_] + durations_s.get(id_, 0.0)) for id_ in order}

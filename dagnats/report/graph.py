@@ -1,6 +1,8 @@
 """The graph of a plan as text: for a terminal, for Mermaid and Graphviz, and as data. Pure functions from plan to text."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+
+from msgspec import Struct
 
 from dagnats.core.graph import graph_of, levels
 from dagnats.core.pipeline import JSON, Pipeline, Step
@@ -12,21 +14,34 @@ _MAX_NOTE = 60
 _PLAIN = frozenset(" _-.,:/=!+()'")  # beside letters and digits, what means nothing in a quoted label of Mermaid
 
 
-def ascii_lines(plan: Pipeline, *, unicode: bool = True) -> Iterator[str]:
+class Mark(Struct, frozen=True):
+    """What a run has made of a step: in words, and in the colour of a border and of what is in it; `is_heavy` has it stand out."""
+
+    text: str
+    color: str = ""
+    fill: str = ""
+    is_heavy: bool = False
+
+
+Marks = Mapping[str, Mark]
+UNMARKED: Marks = {}
+
+
+def ascii_lines(plan: Pipeline, *, unicode: bool = True, marks: Marks = UNMARKED) -> Iterator[str]:
     """Draw the steps as lanes, like a history: what a step needs is above it, and a line leads from there."""
     for title, steps in ((plan.name, plan.steps), ("finally", plan.finally_steps)):
         if steps:
             yield from ([] if steps is plan.steps or not plan.steps else [""])
             yield title
             yield ""
-            yield from drawn(steps, {step.id: _label(step) for step in steps}, unicode=unicode)
+            yield from drawn(steps, {step.id: _label(step, marks) for step in steps}, unicode=unicode)
     if plan.services:
         yield from ("", "services", "")
         yield from (f"{name}  ({'; '.join(service_traits(service))})" for name, service in plan.services.items())
 
 
-def _label(step: Step) -> str:
-    notes = []
+def _label(step: Step, marks: Marks) -> str:
+    notes = [marks[step.id].text] if step.id in marks else []
     if step.name is not None and clean(step.name) != step.id:
         notes.append(clean(step.name))
     if step.condition is not None:
@@ -36,7 +51,7 @@ def _label(step: Step) -> str:
     return f"{step.id}  ({'; '.join(notes)})" if notes else step.id
 
 
-def mermaid_lines(plan: Pipeline) -> Iterator[str]:
+def mermaid_lines(plan: Pipeline, marks: Marks = UNMARKED) -> Iterator[str]:
     """Write a flowchart for Mermaid. Steps are numbered, as an id may be a word of Mermaid's own, such as `end`."""
     number = numbers(plan)
     yield "flowchart TD"
@@ -49,7 +64,7 @@ def mermaid_lines(plan: Pipeline) -> Iterator[str]:
             yield f'    subgraph {title}_["{title}"]'
             indent = "        "
         for step in steps:
-            yield f'{indent}{number[step.id]}["{_mermaid(step)}"]'
+            yield f'{indent}{number[step.id]}["{_entities(_lines(step, marks))}"]'
         for step in steps:
             for need in step.needs:
                 yield f"{indent}{number[need]} --> {number[step.id]}"
@@ -68,25 +83,21 @@ def _mermaid_services(plan: Pipeline) -> Iterator[str]:
         yield "    end"
 
 
-def _mermaid(step: Step) -> str:
-    """Write a label: everything that could be markup or end the label is written as an entity."""
-    return _entities(_lines(step))
-
-
 def _entities(lines: Sequence[str]) -> str:
+    """Write a label: everything that could be markup or end the label is written as an entity."""
     return "<br>".join("".join(c if c.isalnum() or c in _PLAIN else f"#{ord(c)};" for c in line) for line in lines)
 
 
-def dot_lines(plan: Pipeline) -> Iterator[str]:
+def dot_lines(plan: Pipeline, marks: Marks = UNMARKED) -> Iterator[str]:
     """Write a graph for Graphviz."""
     yield f"digraph {_dot(plan.name)} {{"
     yield "    rankdir=TB;"
     yield '    node [shape=box, style=rounded, fontname="sans-serif"];'
-    yield from _dot_steps(plan.steps, "    ")
+    yield from _dot_steps(plan.steps, "    ", marks)
     if plan.finally_steps:
         yield "    subgraph cluster_finally {"
         yield '        label="finally";'
-        yield from _dot_steps(plan.finally_steps, "        ")
+        yield from _dot_steps(plan.finally_steps, "        ", marks)
         yield "    }"
         if plan.steps:
             # one point between the two, or the last of one would meet the first of the other in a web of lines
@@ -108,10 +119,14 @@ def _dot_services(plan: Pipeline) -> Iterator[str]:
         yield "    }"
 
 
-def _dot_steps(steps: Sequence[Step], indent: str) -> Iterator[str]:
+def _dot_steps(steps: Sequence[Step], indent: str, marks: Marks) -> Iterator[str]:
     for step in steps:
-        dashed = ', style="rounded,dashed"' if step.condition is not None else ""
-        yield f"{indent}{_dot(step.id)} [label={_dot(chr(10).join(_lines(step)))}{dashed}];"
+        mark = marks.get(step.id)
+        styles = ["rounded", *["dashed"] * (step.condition is not None), *["filled"] * bool(mark and mark.fill)]
+        look = f', style="{",".join(styles)}"' if len(styles) > 1 else ""
+        if mark is not None and mark.fill:
+            look += f', color="{mark.color}", fillcolor="{mark.fill}"' + ", penwidth=3" * mark.is_heavy
+        yield f"{indent}{_dot(step.id)} [label={_dot(chr(10).join(_lines(step, marks)))}{look}];"
     for step in steps:
         for need in step.needs:
             yield f"{indent}{_dot(need)} -> {_dot(step.id)};"
@@ -161,8 +176,10 @@ def numbers(plan: Pipeline) -> dict[str, str]:
     return {step.id: f"s{place}" for place, step in enumerate((*plan.steps, *plan.finally_steps), 1)}
 
 
-def _lines(step: Step) -> list[str]:
+def _lines(step: Step, marks: Marks) -> list[str]:
     lines = [step.id]
+    if step.id in marks:
+        lines.append(marks[step.id].text)
     if step.name is not None and clean(step.name) != step.id:
         lines.append(clean(step.name))
     if step.condition is not None:

@@ -67,9 +67,18 @@ def encoded(found: Brief) -> bytes:
 
 
 def decoded(data: bytes) -> Brief | None:
-    """Read it back; None where it is none, or is of another version."""
+    """Read it back; None where it is none."""
     try:
-        found = msgspec.json.decode(data, type=Brief)
+        return msgspec.json.decode(data, type=Brief)
     except msgspec.DecodeError:
         return None
-    return found if found.v == VERSION else None
+
+
+def is_newer(data: bytes) -> bool:
+    """Whether a later version of this program has written it."""
+    try:
+        record = msgspec.json.decode(data)
+    except msgspec.DecodeError:
+        return False
+    version = record.get("v") if isinstance(record, dict) else None
+    return isinstance(version, int) and version > VERSION

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from datetime import UTC, datetime
 
-from dagnats.core.state import Status, StepState
+from dagnats.core.state import RunState, Status, StepState
 from dagnats.report.graph import mermaid_lines, numbers
 from dagnats.report.record import Record
 from dagnats.report.view import SIGNS, clean, took_s
@@ -36,17 +36,26 @@ def graph_lines(record: Record) -> list[str]:
     steps = (*plan.steps, *plan.finally_steps)
     if not steps or len(steps) > NODES_MAX or sum(len(step.needs) for step in steps) > EDGES_MAX:
         return []
-    number = numbers(plan)
-    lines = list(mermaid_lines(plan))
+    return [*mermaid_lines(plan), *class_lines(record.state)]
+
+
+def class_lines(state: RunState) -> Iterator[str]:
+    """Give each of the run's own steps the colours of how it ended."""
+    number = numbers(state.plan)
     of_class: dict[str, list[str]] = {}
-    for step in steps:
-        kind = _CLASSES.get(record.state.steps[step.id].status)
+    for step in (*state.plan.steps, *state.plan.finally_steps):
+        kind = _CLASSES.get(state.steps[step.id].status)
         if kind is not None:
             of_class.setdefault(kind, []).append(number[step.id])
     for kind, found in of_class.items():
-        lines.append(f"    classDef {kind} {_COLOURS[kind]}")
-        lines.append(f"    class {','.join(found)} {kind}")
-    return lines
+        yield f"    classDef {kind} {_COLOURS[kind]}"
+        yield f"    class {','.join(found)} {kind}"
+
+
+def colours(status: Status) -> tuple[str, str]:
+    """Give the colours of a status, for a border and for what is in it; none where there are none yet."""
+    named = dict(pair.split(":") for pair in _COLOURS.get(_CLASSES.get(status, ""), "").split(",") if pair)
+    return named.get("stroke", ""), named.get("fill", "")
 
 
 def gantt_lines(record: Record) -> list[str]:

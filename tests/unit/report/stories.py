@@ -10,9 +10,11 @@ from dagnats.report.record import Record
 class Story:
     """Tells a run event by event, a second after each other."""
 
-    def __init__(self, plan: Pipeline):
+    def __init__(self, plan: Pipeline, max_parallel: int = 9):
         self.events: list[AnyEvent] = []
-        started = events.RunStarted(seq=1, at=1000.0, run="brave-otter-3", plan=plan, max_parallel=9, workspace="/w")
+        started = events.RunStarted(
+            seq=1, at=1000.0, run="brave-otter-3", plan=plan, max_parallel=max_parallel, workspace="/w"
+        )
         self.state = RunState(started)
         self.events.append(started)
 

@@ -5,7 +5,7 @@ from stories import Story
 from dagnats.core import events
 from dagnats.core.events import Outcome
 from dagnats.core.pipeline import FanOut, Pipeline, Step
-from dagnats.report.listing import brief, decoded, encoded
+from dagnats.report.listing import brief, decoded, encoded, is_newer
 
 PLAN = Pipeline(
     name="ci",
@@ -47,4 +47,7 @@ def test_it_is_read_back_and_nothing_else_is():
     assert decoded(encoded(found)) == found
     assert decoded(b"") is None
     assert decoded(b'{"run": "x"}') is None
-    assert decoded(encoded(found).replace(b'"v":1', b'"v":2')) is None
+    assert not is_newer(encoded(found))
+    assert not is_newer(b"[]")
+    assert not is_newer(b"{")
+    assert is_newer(b'{"v":2,"of":"another kind"}')
