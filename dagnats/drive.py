@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, Any
 from dagnats.bus.link import Link
 from dagnats.bus.output import store_note
 from dagnats.bus.topology import set_up
-from dagnats.core.events import CancelledBy, RunStarted
+from dagnats.core.events import CancelledBy, Rerun, RunStarted
 from dagnats.core.pipeline import JSON, in_order
 from dagnats.core.state import RunState
 from dagnats.core.text import workflow_command
+from dagnats.definition.project import STDIN
 from dagnats.dispatch import Dispatch, pipeline_context
 from dagnats.engine import Engine
 from dagnats.errors import DiskFullError, EngineError, InterruptedEarlyError, RunLostError, UnshownError, UsageError
@@ -187,6 +188,7 @@ class _Drive:
         git = await read_git(plan.file, workspace, os.environ, prepared.guardian) if plan.uses_git else {}
         variables = await self._variables({"params": prepared.params, "env": env, "git": git})
         hide = prepared.vault.masker.text if prepared.vault is not None else str
+        rerun = self._rerun(variables, env, git)
         return RunStarted(
             seq=1,
             at=time.time(),
@@ -200,7 +202,20 @@ class _Drive:
             versions=versions(),
             git=git,
             again=tuple(hide(word) for word in again_kept(prepared.request.again)),
+            directory=prepared.seen_from,
+            rerun=rerun,
         )
+
+    def _rerun(self, variables: Mapping[str, JSON], env: Mapping[str, str], git: Mapping[str, JSON]) -> Rerun | None:
+        """Say what is taken over from another run, now that every value is known."""
+        asked = self._prepared.request.rerun
+        if asked is None:
+            return None
+        from dagnats.definition.reuse import Now  # noqa: PLC0415 - only for those who ask for it
+
+        workspace = str(self._prepared.workspace)
+        now = Now(workspace=workspace, params=self._prepared.params, vars=variables, env=env, git=git)
+        return asked.found(self._prepared.plan, now).rerun
 
     async def _variables(self, known: Mapping[str, Mapping[str, JSON]]) -> dict[str, JSON]:
         """Resolve `vars`; they are recorded, so that no secret may be in them."""
@@ -231,11 +246,12 @@ class _Drive:
         return style_of(mode_of(request.output, os.environ), request.color, os.environ)
 
     def _reporters(self, started: RunStarted) -> list[Reporter]:
-        request, vault = self._prepared.request, self._prepared.vault
+        request, plan, vault = self._prepared.request, self._prepared.plan, self._prepared.vault
         wanted = Wanted(
             output=request.output,
             color=request.color,
             again=started.again,
+            is_kept=not request.ephemeral and plan.file != STDIN,
             quiet=request.quiet,
             verbose=request.verbose,
             events_file=request.events_file,

@@ -18,6 +18,7 @@ from dagnats.rundir import RunDirectory
 if TYPE_CHECKING:
     from dagnats.core.events import AnyEvent
     from dagnats.core.resume import Past
+    from dagnats.definition.rerun import Rerun
     from dagnats.failpoint import Failpoint
     from dagnats.report.written import Report
     from dagnats.workers.vault import Vault
@@ -49,6 +50,7 @@ class Request(Struct, frozen=True):
     verbose: bool = False
     again: Sequence[str] = ()
     durability: str = "process"
+    rerun: "Rerun | None" = None
 
     @property
     def failpoint(self) -> "Failpoint | None":
@@ -98,6 +100,11 @@ class Prepared(Struct, frozen=True):
     def max_parallel(self) -> int:
         """How many steps run at once: the flag, the file, the processors."""
         return self.request.jobs or self.plan.max_parallel or os.cpu_count() or 1
+
+    @property
+    def seen_from(self) -> str:
+        """The directory in which the command was given, as seen from the workspace: the pipeline's path is seen from there."""
+        return os.path.relpath(Path.cwd(), self.workspace)
 
 
 def versions() -> dict[str, str]:

@@ -73,7 +73,8 @@ def _job(request: Request) -> "Job | None":
 
 def _run(request: Request) -> RunState:
     """Check, start, run, and leave nothing behind."""
-    plan = select(load(request.file, request.text), request.selection)
+    plan = load(request.file, request.text)
+    plan = select(plan, request.selection) if request.rerun is None else request.rerun.selected(plan)
     _check_exit_code_from(request, plan)
     check_reports(request)
     refuse_privileged(plan, allowed=request.allow_privileged)
@@ -138,7 +139,10 @@ def started_server(guardian: Guardian, directory: "Path", durability: str) -> Se
 def _params(request: Request, plan: "Pipeline") -> "dict[str, JSON]":
     """Give the value of every parameter. Names of files have no bound but that of a command line: there are as many as there are."""
     if request.files is None:
-        return resolve(plan.params, request.params, request.param_files, os.environ)
+        given = request.param_files
+        if request.rerun is not None:
+            given = {**request.rerun.params(plan.params, {*request.params, *given}), **given}
+        return resolve(plan.params, request.params, given, os.environ)
     declared = dict(plan.params)
     param = declared.pop("files", None)
     if param is None:

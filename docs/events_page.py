@@ -39,7 +39,7 @@ line (JSON Schema, draft 2020-12), and `dagnats schema --events` prints it.
 - `RunStarted` is the first event and `RunFinished` the last. A run that was killed, or whose engine failed (exit code 3), has no `RunFinished`. If nothing was started
   (exit code 2), there is no line at all.
 - An attempt is `StepScheduled`, `StepStarted`, its output, and `StepSucceeded`, `StepFailed` or `StepCancelled`. A failure that is tried again is followed by the `StepScheduled` of the
-  next attempt, so of these three, `StepSkipped` and `StepBlocked` the last one says how a step ended. An attempt may fail or be cancelled before it starts.
+  next attempt, so of these three, `StepReused`, `StepSkipped` and `StepBlocked` the last one says how a step ended. An attempt may fail or be cancelled before it starts.
 - A step with instances has a `StepExpanded`, and no end of its own: it ends with the last of them.
 - Whether a failure counts is said by the plan: that of a step with `allow_failure` is a warning.
 - Values of secrets are in no line; what a step prints is masked before it is written.

@@ -5,14 +5,9 @@ from typing import Any
 
 import click
 
-from dagnats.cli.options import (
-    Command,
-    complete_file,
-    complete_path,
-    params_options,
-    selection_options,
-)
-from dagnats.cli.runs import complete_file_or_run
+from dagnats.cli.options import Command, complete_file, complete_path, params_options, selection_options
+from dagnats.cli.rerun import mode_of
+from dagnats.cli.runs import complete_file_or_run, complete_run
 
 
 def _format_option(variable: str, *formats: str) -> Callable[[Command], Command]:
@@ -35,15 +30,45 @@ _FILE = click.argument("file", required=False, shell_complete=complete_file)
 @_FILE
 @params_options
 @selection_options
+@click.option(
+    "--rerun",
+    metavar="RUN",
+    envvar="DAGNATS_PLAN_RERUN",
+    shell_complete=complete_run,
+    help="Show what `dagnats rerun RUN` would do with `--failed`, `--from` or `--only`.",
+)
+@click.option("--failed", is_flag=True, envvar="DAGNATS_RERUN_FAILED", help="With --rerun: run what did not succeed.")
 @_format_option("DAGNATS_PLAN_FORMAT", "text", "json")
-def plan(file: str | None, params: tuple[str, ...], params_file: str | None, form: str, **flags: Any) -> int:
+def plan(
+    file: str | None,
+    params: tuple[str, ...],
+    params_file: str | None,
+    form: str,
+    *,
+    rerun: str | None,
+    failed: bool,
+    **flags: Any,
+) -> int:
     """Show what a run of FILE would do. Nothing is executed.
 
     Steps of one level can run beside each other. A condition that is settled before the run says so; what a script gives is known when the run starts.
+    With `--rerun` it is the file of that run, and each step says whether it would be reused or run again, and why.
     """
     from dagnats.cli.plan import show_plan  # noqa: PLC0415 - measured: --help and --version must not pay for it
     from dagnats.cli.sources import reported  # noqa: PLC0415 - the same
 
+    if rerun is not None:
+        from dagnats.cli.plan_rerun import show_rerun  # noqa: PLC0415 - the same
+
+        if file is not None or flags["until"] or flags["skip"]:
+            raise click.UsageError(
+                "--rerun takes the file of that run: FILE, --until and --skip have no place beside it"
+            )
+        mode = mode_of(failed=failed, start=flags["start"], only=flags["only"])
+        steps = (*flags["start"], *flags["only"])
+        return reported(lambda: show_rerun((rerun, mode, steps), params, params_file, form))
+    if failed:
+        raise click.UsageError("--failed says what of a run shall run again: give the run with --rerun")
     return reported(lambda: show_plan(file, params, params_file, flags, form))
 
 

@@ -12,18 +12,18 @@ from typing import Any
 import click
 
 from dagnats import __version__
-from dagnats.cli import author, dead, facts, resume
+from dagnats.cli import author, dead, facts, rerun, resume
 from dagnats.cli.options import (
     FILES_GIVEN,
     FilesLast,
     complete_file,
-    complete_step,
     params_options,
     report_options,
     said,
     selection_options,
     told,
 )
+from dagnats.cli.run_options import shown_options, surroundings_options, words_options
 from dagnats.errors import DagnatsError
 
 
@@ -42,82 +42,13 @@ def cli() -> None:
     metavar="NAME...",
     help="Set the parameter `files` to the names that follow, to the end of the line.",
 )
-@click.option(
-    "-j",
-    "--jobs",
-    type=click.IntRange(1, 10_000),
-    metavar="N",
-    envvar="DAGNATS_JOBS",
-    help="Steps at once. [default: max_parallel, else the processors]",
-)
-@click.option(
-    "--output",
-    type=click.Choice(["auto", "live", "prefixed", "grouped", "failures", "github", "json", "none"]),
-    default="auto",
-    envvar="DAGNATS_OUTPUT_MODE",
-    show_default=True,
-    help="How to show the run; auto is live on a terminal, github on GitHub Actions, else prefixed.",
-)
-@click.option(
-    "--color",
-    type=click.Choice(["auto", "always", "never"]),
-    default="auto",
-    envvar="DAGNATS_COLOR",
-    show_default=True,
-    help="Colours.",
-)
-@click.option(
-    "--events",
-    "events_file",
-    metavar="FILE",
-    envvar="DAGNATS_EVENTS",
-    help="Write the events there, one JSON object a line.",
-)
-@report_options
-@click.option(
-    "--github-annotations/--no-github-annotations",
-    default=True,
-    envvar="DAGNATS_GITHUB_ANNOTATIONS",
-    help="Whether `--output github` annotates the steps that failed. [default: yes]",
-)
-@click.option(
-    "--github-summary/--no-github-summary",
-    default=True,
-    envvar="DAGNATS_GITHUB_SUMMARY",
-    help="Whether `--output github` writes the summary of the job. [default: yes]",
-)
-@click.option(
-    "--exit-code-from",
-    metavar="STEP",
-    envvar="DAGNATS_EXIT_CODE_FROM",
-    shell_complete=complete_step,
-    help="Exit with the exit code of this step.",
-)
+@shown_options
 @selection_options
-@click.option(
-    "--secrets-file",
-    metavar="FILE",
-    envvar="DAGNATS_SECRETS_FILE",
-    help="Read values of secrets from a YAML or JSON file that only its owner may read.",
-)
-@click.option(
-    "--allow-privileged",
-    is_flag=True,
-    envvar="DAGNATS_ALLOW_PRIVILEGED",
-    help="Let containers have what gives them this machine: privileges, devices, sockets of runtimes, `/`.",
-)
-@click.option("--ephemeral", is_flag=True, envvar="DAGNATS_EPHEMERAL", help="Keep nothing of the run in the project.")
+@surroundings_options
 @click.option(
     "--help-params", is_flag=True, envvar="DAGNATS_HELP_PARAMS", help="Show the parameters of FILE and run nothing."
 )
-@click.option(
-    "-q",
-    "--quiet",
-    is_flag=True,
-    envvar="DAGNATS_QUIET",
-    help="Say nothing of steps that did well; what steps print is shown all the same.",
-)
-@click.option("-v", "--verbose", is_flag=True, envvar="DAGNATS_VERBOSE", help="Say also when steps start.")
+@words_options
 def run(
     file: str | None,
     params: tuple[str, ...],
@@ -193,7 +124,7 @@ def report(name: str | None, **files: str | None) -> int:
     return write_reports(name, {kind.removesuffix("_file"): path for kind, path in files.items()})
 
 
-for command in (*author.COMMANDS, *dead.COMMANDS, *facts.COMMANDS, *resume.COMMANDS):
+for command in (*author.COMMANDS, *dead.COMMANDS, *facts.COMMANDS, *resume.COMMANDS, *rerun.COMMANDS):
     cli.add_command(command)
 
 

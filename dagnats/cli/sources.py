@@ -13,7 +13,7 @@ from dagnats.cli.options import said
 from dagnats.core.pipeline import JSON, Pipeline
 from dagnats.definition import InvalidPipelineError, load, load_mapping, step_ids, summary
 from dagnats.definition import params as parameters
-from dagnats.definition.project import project_root
+from dagnats.definition.project import STDIN, project_root
 from dagnats.definition.select import Selection, select
 from dagnats.errors import DagnatsError, UsageError
 
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from dagnats.definition.known import Known
 
 DEFAULT_FILES = ("dagnats.yaml", "pipeline.yaml")
-STDIN = "<stdin>"
 STDIN_MAX_BYTES = 1 << 20
 
 

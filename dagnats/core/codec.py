@@ -12,7 +12,7 @@ from typing import Any
 from msgspec import NODEFAULT, structs
 
 from dagnats.core import events
-from dagnats.core.events import AnyEvent, Artifact, CancelledBy, Outcome, Reason
+from dagnats.core.events import Again, AnyEvent, Artifact, CancelledBy, Given, Outcome, Reason, Rerun, Reusable
 from dagnats.core.pipeline import (
     JSON,
     Artifacts,
@@ -38,7 +38,20 @@ VERSION = 1
 EVENTS: Mapping[str, tuple[type[Any], tuple[str, ...]]] = {
     "RunStarted": (
         events.RunStarted,
-        ("run", "plan", "max_parallel", "workspace", "params", "vars", "env", "versions", "git", "again"),
+        (
+            "run",
+            "plan",
+            "max_parallel",
+            "workspace",
+            "params",
+            "vars",
+            "env",
+            "versions",
+            "git",
+            "again",
+            "directory",
+            "rerun",
+        ),
     ),
     "StepScheduled": (events.StepScheduled, ("step", "attempt", "not_before")),
     "StepStarted": (events.StepStarted, ("step", "attempt", "worker")),
@@ -67,6 +80,10 @@ EVENTS: Mapping[str, tuple[type[Any], tuple[str, ...]]] = {
     "StepExpanded": (events.StepExpanded, ("step", "items")),
     "PipelineStarted": (events.PipelineStarted, ("step", "attempt", "params", "vars")),
     "StepSkipped": (events.StepSkipped, ("step", "condition", "values")),
+    "StepReused": (
+        events.StepReused,
+        ("step", "from_run", "from_seq", "status", "outputs", "exit_code", "reason", "message"),
+    ),
     "StepBlocked": (events.StepBlocked, ("step", "by")),
     "StepCancelled": (events.StepCancelled, ("step", "attempt", "output_bytes", "dropped_bytes")),
     "CancelRequested": (events.CancelRequested, ("by", "why", "signal", "force", "step", "who")),
@@ -97,6 +114,10 @@ _SERVICE = ("container", "command", "ports", "ready")
 _READY = ("kind", "value", "timeout_s")
 _VOLUME = ("source", "target", "read_only")
 _CREDENTIALS = ("username", "password")
+_RERUN = ("run", "mode", "steps", "reused", "again", "given")
+_REUSABLE = ("run", "seq", "status", "outputs", "exit_code", "reason", "message")
+_AGAIN = ("why", "names")
+_GIVEN = ("params", "vars")
 _PARAM = ("type", "default", "required", "enum", "minimum", "maximum", "help", "pattern")
 
 
@@ -128,6 +149,10 @@ RECORDS: tuple[tuple[type[Any], tuple[str, ...]], ...] = (
     (Service, _SERVICE),
     (Ready, _READY),
     (Credentials, _CREDENTIALS),
+    (Rerun, _RERUN),
+    (Reusable, _REUSABLE),
+    (Again, _AGAIN),
+    (Given, _GIVEN),
 )
 _DEFAULTS: Mapping[type[Any], Mapping[str, Any]] = {cls: _defaults(cls, fields) for cls, fields in RECORDS}
 
@@ -309,6 +334,28 @@ def artifacts_from(record: Mapping[str, Any]) -> dict[str, Artifact]:
     return {name: Artifact(**artifact) for name, artifact in record.items()}
 
 
+def rerun_record(rerun: Rerun) -> dict[str, JSON]:
+    """Give what a rerun takes over as JSON data."""
+    return _record(rerun, _RERUN)
+
+
+def _rerun(record: Mapping[str, Any] | None) -> Rerun | None:
+    if record is None:
+        return None
+    return Rerun(
+        run=record["run"],
+        mode=record["mode"],
+        steps=tuple(record.get("steps", ())),
+        reused={key: Reusable(**_reasoned(one)) for key, one in record.get("reused", {}).items()},
+        again={key: Again(one["why"], tuple(one.get("names", ()))) for key, one in record.get("again", {}).items()},
+        given={key: Given(**one) for key, one in record.get("given", {}).items()},
+    )
+
+
+def _reasoned(record: Mapping[str, Any]) -> dict[str, Any]:
+    return {**record, "reason": Reason(record["reason"])} if record.get("reason") is not None else dict(record)
+
+
 def _param(record: Mapping[str, Any]) -> Param:
     values = dict(record)
     if "enum" in values:
@@ -333,8 +380,9 @@ _OF_STEP: Mapping[str, Callable[[Any], Any]] = {
 
 # fields that are not plain JSON in their event
 _FIELDS: Mapping[str, Mapping[str, Callable[[Any], Any]]] = {
-    "RunStarted": {"plan": plan_from, "again": tuple},
+    "RunStarted": {"plan": plan_from, "again": tuple, "rerun": _rerun},
     "StepSucceeded": {"artifacts": artifacts_from},
+    "StepReused": {"reason": Reason},
     "StepFailed": {"reason": Reason, "artifacts": artifacts_from},
     "StepExpanded": {"items": tuple},
     "StepBlocked": {"by": tuple},

@@ -22,6 +22,7 @@ from dagnats.core.events import (
     StepCancelled,
     StepExpanded,
     StepFailed,
+    StepReused,
     StepScheduled,
     StepSkipped,
     StepStarted,
@@ -112,7 +113,7 @@ def _subrun_ended(state: RunState, owner: StepState, evaluator: Evaluator) -> An
 
 
 def _judge(state: RunState, ready: StepState, evaluator: Evaluator) -> AnyEvent:
-    """All needs of the step have ended: run, expand, skip, block or cancel it."""
+    """All needs of the step have ended: run, expand, reuse, skip, block or cancel it."""
     step, seq, at = ready.step, state.seq + 1, state.at
     if _is_cancelled(state, ready):
         return _cancelled(state, ready)
@@ -128,7 +129,26 @@ def _judge(state: RunState, ready: StepState, evaluator: Evaluator) -> AnyEvent:
             return _expanded(state, step, evaluator)
     except EvaluationError as error:
         return StepFailed(seq=seq, at=at, step=step.id, attempt=0, reason=Reason.TEMPLATE, message=str(error))
-    return unwanted or StepScheduled(seq=seq, at=at, step=step.id, attempt=1)
+    return unwanted or _reused(state, ready) or StepScheduled(seq=seq, at=at, step=step.id, attempt=1)
+
+
+def _reused(state: RunState, ready: StepState) -> StepReused | None:
+    """Take the step over from the run of which this is a rerun, if it may be."""
+    found = state.reusable.get(ready) if state.reusable is not None else None
+    if found is None:
+        return None
+    return StepReused(
+        seq=state.seq + 1,
+        at=state.at,
+        step=ready.step.id,
+        from_run=found.run,
+        from_seq=found.seq,
+        status=found.status,
+        outputs=found.outputs,
+        exit_code=found.exit_code,
+        reason=found.reason,
+        message=found.message,
+    )
 
 
 def _unwanted(state: RunState, ready: StepState, evaluator: Evaluator) -> AnyEvent | None:

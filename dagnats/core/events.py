@@ -6,6 +6,7 @@ and nothing that could be computed from the others. Its name on the wire is writ
 
 from collections.abc import Mapping
 from enum import StrEnum
+from typing import Literal
 
 from msgspec import Struct, field
 
@@ -49,6 +50,51 @@ class CancelledBy(StrEnum):
     USER = "user"  # somebody who asked from elsewhere
 
 
+class Again(Struct, frozen=True):
+    """Why a step runs in a rerun.
+
+    It was asked for (`names` are the flags), is of `finally`, was not in that run (`new`), did not end well there (`names` is how it did end), its definition
+    changed (`names` are the keys), a value that it mentions did (`names` are the values), or it needs steps that run again (`names` are their ids).
+    """
+
+    why: Literal["asked", "finally", "new", "ended", "changed", "value", "needs"]
+    names: tuple[str, ...] = ()
+
+
+class Reusable(Struct, frozen=True):
+    """How a step ended in a run before, whose end is event `seq` there. `reason` and `message` are those of a failure that was allowed."""
+
+    run: str
+    seq: int
+    status: Literal["succeeded", "warning"] = "succeeded"
+    outputs: Mapping[str, JSON] = field(default_factory=dict)
+    exit_code: int | None = None
+    reason: Reason | None = None
+    message: str = ""
+
+
+class Given(Struct, frozen=True):
+    """The values with which the pipeline of a step began."""
+
+    params: Mapping[str, JSON] = field(default_factory=dict)
+    vars: Mapping[str, JSON] = field(default_factory=dict)
+
+
+class Rerun(Struct, frozen=True):
+    """What a run takes over from `run`, and what it does again, and why.
+
+    `mode` is what was asked for, `steps` which steps. `reused` and `again` hold steps by key: their id, in which an instance has its value as JSON in place of
+    a label. Steps of pipelines are reused only where these begin with the values that `given` has, by the key of the step that runs them.
+    """
+
+    run: str
+    mode: Literal["failed", "from", "only"]
+    steps: tuple[str, ...] = ()
+    reused: Mapping[str, Reusable] = field(default_factory=dict)
+    again: Mapping[str, Again] = field(default_factory=dict)
+    given: Mapping[str, Given] = field(default_factory=dict)
+
+
 class Event(Struct, frozen=True, kw_only=True):
     """What all events carry."""
 
@@ -72,6 +118,8 @@ class RunStarted(Event, frozen=True, kw_only=True):
 
     `env` holds those names of the runner's environment that templates mention, `git` what templates see under that name if any mentions it,
     `versions` the versions of what wrote the journal, `again` the command that runs it again, as far as that is ever shown.
+    `directory` is where the command was given, seen from the workspace: the path of the plan's file is
+    seen from there. `rerun` says what is taken over from another run.
     """
 
     run: str
@@ -84,6 +132,8 @@ class RunStarted(Event, frozen=True, kw_only=True):
     versions: Mapping[str, str] = field(default_factory=dict)
     git: Mapping[str, JSON] = field(default_factory=dict)
     again: tuple[str, ...] = ()
+    directory: str = "."
+    rerun: Rerun | None = None
 
 
 class StepScheduled(Event, frozen=True, kw_only=True):
@@ -170,6 +220,19 @@ class StepSkipped(Event, frozen=True, kw_only=True):
     values: Mapping[str, JSON] = field(default_factory=dict)
 
 
+class StepReused(Event, frozen=True, kw_only=True):
+    """The step is what it was in another run, and did not run: event `from_seq` of `from_run` was its end. The rest is as in `Reusable`."""
+
+    step: str
+    from_run: str
+    from_seq: int
+    status: Literal["succeeded", "warning"] = "succeeded"
+    outputs: Mapping[str, JSON] = field(default_factory=dict)
+    exit_code: int | None = None
+    reason: Reason | None = None
+    message: str = ""
+
+
 class StepBlocked(Event, frozen=True, kw_only=True):
     """The step can not run because those that `by` names, its needs or before them, did not end well."""
 
@@ -223,6 +286,7 @@ StepEvent = (
     | StepInterrupted
     | StepExpanded
     | StepSkipped
+    | StepReused
     | StepBlocked
     | StepCancelled
     | PipelineStarted

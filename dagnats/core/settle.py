@@ -9,6 +9,7 @@ from dagnats.core.events import (
     StepExpanded,
     StepFailed,
     StepInterrupted,
+    StepReused,
     StepScheduled,
     StepSkipped,
     StepStarted,
@@ -32,6 +33,8 @@ def settled(state: StepState, event: StepEvent, *, ends_early: bool) -> Status: 
             return Status.SUCCEEDED if event.items is not None and not event.items else Status.RUNNING
         case StepSucceeded():
             return Status.SUCCEEDED
+        case StepReused():
+            return Status(event.status)
         case StepSkipped():
             return Status.SKIPPED
         case StepBlocked():

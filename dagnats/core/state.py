@@ -22,6 +22,7 @@ from dagnats.core.events import (
     StepExpanded,
     StepFailed,
     StepInterrupted,
+    StepReused,
     StepScheduled,
     StepStarted,
     StepSucceeded,
@@ -30,6 +31,7 @@ from dagnats.core.fanout import cells
 from dagnats.core.groups import Groups
 from dagnats.core.places import Places
 from dagnats.core.planstate import PlanState
+from dagnats.core.rerun import Table, failure_before, is_own_doing
 from dagnats.core.settle import settled
 from dagnats.core.status import BAD, TERMINAL, TRANSITIONS, Status
 from dagnats.core.step import StepState
@@ -53,6 +55,7 @@ class RunState:
     failure, which has come. `dispatched` holds what has a task and no worker yet, `running` what has one; `queued` counts those of `dispatched` that
     take a place now, as an attempt that waits for its time takes none. `elsewhere` has the artifacts of steps whose
     files were not made in this workspace, by their ids: who needs such a step is given them back first (`core/restores.py`).
+    `reusable` is what a rerun may take over.
     """
 
     def __init__(self, started: RunStarted) -> None:
@@ -80,6 +83,7 @@ class RunState:
         self.elsewhere: dict[str, Mapping[str, Artifact]] = {}
         self.forced = False
         self.finished: RunFinished | None = None
+        self.reusable = Table(started.rerun, self.steps) if started.rerun is not None else None
         self._begin(self.own)
 
     def waits(self, step: str, attempt: int) -> bool:
@@ -217,7 +221,8 @@ class RunState:
         if isinstance(event, PipelineStarted) or (state.step.pipeline is not None and state.status is Status.RUNNING):
             return self._fits_pipeline(state, event)
         if state.status is Status.PENDING:
-            if isinstance(event, StepExpanded | StepScheduled) and isinstance(event, StepExpanded) is not state.expands:
+            begins = isinstance(event, StepExpanded | StepScheduled | StepReused)
+            if begins and isinstance(event, StepExpanded) is not state.expands:
                 return False
             return state.open_needs == 0 and (state.within.in_finally or not state.final)
         if state.status is Status.WAITING and isinstance(event, StepScheduled | StepStarted):
@@ -346,8 +351,14 @@ class RunState:
             if not step.needs:
                 self.places.enter(step.id)
 
+    def _with_group(self, state: StepState) -> tuple[StepState, ...]:
+        """Give a step and, of an instance, the step whose instance it is."""
+        return (state,) if state.parent is None else (state, self.steps[state.parent])
+
     def _record(self, state: StepState, event: StepEvent) -> None:
         """Copy onto the step what later decisions and contexts read."""
+        for one in self._with_group(state):
+            one.ran = one.ran or is_own_doing(event)
         match event:
             case StepScheduled():
                 state.attempt, state.not_before, state.worker = event.attempt, event.not_before, None
@@ -355,7 +366,7 @@ class RunState:
                 state.interrupted, state.interruptions = True, state.interruptions + 1
             case StepStarted():
                 state.worker, state.started_at, state.interrupted = event.worker, event.at, False
-                for one in (state, self.steps[state.parent] if state.parent is not None else state):
+                for one in self._with_group(state):
                     one.first_started_at = event.at if one.first_started_at is None else one.first_started_at
             case StepSucceeded():
                 state.outputs, state.exit_code, state.artifacts = event.outputs, 0, event.artifacts
@@ -363,6 +374,9 @@ class RunState:
                 state.failure, state.exit_code, state.outputs = event, event.exit_code, event.outputs
                 state.artifacts = event.artifacts
                 state.interrupted = False
+            case StepReused():
+                state.reused, state.exit_code, state.outputs = event, event.exit_code, event.outputs
+                state.failure = failure_before(event)
             case StepBlocked():
                 state.blocked_by = event.by
             case _:

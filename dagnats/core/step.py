@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 from msgspec import Struct, field
 
-from dagnats.core.events import Artifact, StepFailed
+from dagnats.core.events import Artifact, StepFailed, StepReused
 from dagnats.core.pipeline import JSON, Step
 from dagnats.core.planstate import PlanState
 from dagnats.core.status import Status
@@ -29,7 +29,8 @@ class StepState(Struct):
     Both pass from a step to its dependents: they answer `success()` and `failure()`. An instance has a `parent`, a `label` and its `value`: the
     cell of a matrix, or the item of a list. `within` is the plan whose step it is, and `final` says that it is of its `finally`; `subrun` is what its
     newest attempt has made of the pipeline that it runs. `interrupted` until an attempt has begun that follows on one which its runner's end has ended;
-    `interruptions` counts those. `artifacts` are those of its newest attempt that ended.
+    `interruptions` counts those. `artifacts` are those of its newest attempt that ended. `reused` says from where it was taken over, and `ran` is true
+    once it, or an instance of it, had to do anything itself.
     """
 
     step: Step
@@ -57,6 +58,8 @@ class StepState(Struct):
     instances: Instances | None = None
     subrun: PlanState | None = None
     artifacts: Mapping[str, Artifact] = field(default_factory=dict)
+    reused: StepReused | None = None
+    ran: bool = False
 
     @property
     def tries(self) -> int:

@@ -2,13 +2,13 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from difflib import get_close_matches
-from typing import Any
 
 from msgspec import Struct
 from msgspec.structs import replace
 
 from dagnats.core.graph import Graph, graph_of, topological
 from dagnats.core.pipeline import Pipeline, Step, in_order
+from dagnats.definition.mentions import of_texts, texts_of
 from dagnats.errors import UsageError
 
 MAX_SHOWN = 20
@@ -36,7 +36,7 @@ def select(plan: Pipeline, selection: Selection) -> Pipeline:
     flags = selection.flags()
     if not flags:
         return plan
-    _refuse_unknown(plan, flags)
+    refuse_unknown(plan, flags)
     main, last = _chosen(plan.steps, selection, final=False), _chosen(plan.finally_steps, selection, final=True)
     if not main and not last:
         asked = " ".join(f"--{flag} {id_}" for flag, ids in flags.items() for id_ in ids)
@@ -53,7 +53,8 @@ def select(plan: Pipeline, selection: Selection) -> Pipeline:
     return replace(selected, pipelines=in_order(selected, plan.pipelines)) if plan.pipelines else selected
 
 
-def _refuse_unknown(plan: Pipeline, flags: Mapping[str, Sequence[str]]) -> None:
+def refuse_unknown(plan: Pipeline, flags: Mapping[str, Sequence[str]]) -> None:
+    """Raise UsageError for steps that the plan does not have."""
     known = [step.id for step in (*plan.steps, *plan.finally_steps) if step.handles is None]
     there = set(known)
     problems = [
@@ -151,27 +152,5 @@ def _refuse_missing_outputs(plan: Pipeline) -> None:
 
 def _uses(step: Step) -> Iterator[tuple[str, ...]]:
     """Every `steps.…` that the templates of a step mention."""
-    for text, expression in _texts(step):
-        if "steps" not in text:
-            continue
-        from dagnats import template  # noqa: PLC0415 - measured: 60 ms that a pipeline without templates does not pay
-
-        for reference in template.check(text, expression=expression):
-            if reference.path[0] == "steps" and len(reference.path) > 1:
-                yield reference.path
-
-
-def _texts(value: Any, *, expression: bool = False) -> Iterator[tuple[str, bool]]:
-    """All text in a step, and whether it is an expression; whatever fields a step has, none is forgotten."""
-    if isinstance(value, str):
-        yield value, expression
-    elif isinstance(value, Struct):
-        for name in value.__struct_fields__:
-            # an `if`, and what gives the list of a `foreach`
-            yield from _texts(getattr(value, name), expression=name in ("condition", "items"))
-    elif isinstance(value, Mapping):
-        for item in value.values():
-            yield from _texts(item)
-    elif isinstance(value, tuple | list):
-        for item in value:
-            yield from _texts(item)
+    mentioning = ((text, expression) for text, expression in texts_of(step) if "steps" in text)
+    yield from (path for path in of_texts(mentioning) if path[0] == "steps" and len(path) > 1)

@@ -35,6 +35,7 @@ class Manner(Struct, frozen=True):
     quiet: bool = False
     verbose: bool = False
     tails: bool = True
+    is_kept: bool = False
 
 
 class Blocks(Reporter):
@@ -136,7 +137,8 @@ class Blocks(Reporter):
             if is_worth_it and self._manner.tails:
                 for title, tail in tail_blocks(state, self._tails.failed):
                     self._painter.tail(title, tail)
-            for said in recap(state, self._again, self._style) if is_worth_it else ():
+            summed = recap(state, self._again, self._style, is_kept=self._manner.is_kept)
+            for said in summed if is_worth_it else ():
                 self._painter.say(said)
             self._painter.end_run(state)
         self._painter.close()

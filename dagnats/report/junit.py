@@ -42,7 +42,10 @@ def junit(record: Record, outputs: Outputs) -> bytes:
     root = ET.Element("testsuites", {key: facts[key] for key in facts if key != "timestamp"})
     suite = ET.SubElement(root, "testsuite", facts)
     properties = ET.SubElement(suite, "properties")
-    for name, value in (("run", state.run), ("outcome", _outcome(record)), ("file", _text(state.plan.file))):
+    named = {"run": state.run, "outcome": _outcome(record), "file": _text(state.plan.file)}
+    if state.started.rerun is not None:
+        named["rerun_of"] = state.started.rerun.run
+    for name, value in named.items():
         ET.SubElement(properties, "property", {"name": name, "value": value})
     for step in cases:
         _case(suite, state, step, _tail(record, step, outputs))
@@ -77,7 +80,7 @@ def _case(suite: ET.Element, state: RunState, step: StepState, tail: str) -> Non
         ET.SubElement(case, "error", {"type": "unfinished", "message": "it had not ended when the journal did"})
     elif step.status in _NOT_RUN:
         ET.SubElement(case, "skipped", {"message": _text(said)})
-    elif step.status is Status.WARNING:
+    elif step.status is Status.WARNING or step.reused is not None:
         ET.SubElement(case, "system-out").text = _text(said)
 
 

@@ -10,7 +10,7 @@ from dagnats.report.kept import kept, size
 from dagnats.report.mermaid import gantt_lines, graph_lines
 from dagnats.report.record import Outputs, Owner, Record
 from dagnats.report.screen import fit, without_colours
-from dagnats.report.view import TAIL_LINES, clean, counts, duration, sums_up, took_s, why
+from dagnats.report.view import TAIL_LINES, clean, counted, duration, sums_up, took_s, why
 
 SUMMARY_MAX_BYTES = 1000 << 10  # GitHub takes 1 MiB of one of its steps, and drops all of a larger one
 ROWS_MAX = 200
@@ -88,7 +88,7 @@ def _head(record: Record) -> Iterator[str]:
     yield f"## {sign} {markup(state.plan.name)}: {ended}"
     yield ""
     length, path = record.critical()
-    told = [", ".join(f"{count:,} {status.replace('_', ' ')}" for status, count in counts(state).items())]
+    told = [", ".join(counted(state))]
     if path:
         shown = " → ".join(markup(_cut(id_, NAME_MAX)) for id_ in path[:10]) + (" → …" if len(path) > 10 else "")
         told.append(f"critical path {duration(length)}: {shown}")

@@ -24,6 +24,7 @@ class Wanted(Struct, frozen=True):
     output: str
     color: str
     again: Sequence[str]
+    is_kept: bool = False
     quiet: bool = False
     verbose: bool = False
     events_file: str | None = None
@@ -64,7 +65,15 @@ def reporters(wanted: Wanted, style: Style, around: Surroundings) -> list[Report
         shown = JsonLines(console)
     elif mode in ("prefixed", "none"):
         quiet = wanted.quiet or mode == "none"
-        shown = Prefixed(console, style, wanted.again, lines=mode != "none", quiet=quiet, verbose=wanted.verbose)
+        shown = Prefixed(
+            console,
+            style,
+            wanted.again,
+            lines=mode != "none",
+            quiet=quiet,
+            verbose=wanted.verbose,
+            is_kept=wanted.is_kept,
+        )
     else:
         shown = _blocks(mode, wanted, console, style, around)
     if wanted.events_file is None:
@@ -97,5 +106,6 @@ def _blocks(mode: str, wanted: Wanted, console: Console, style: Style, around: S
         quiet=wanted.quiet,
         verbose=wanted.verbose,
         tails=mode != "failures",
+        is_kept=wanted.is_kept,
     )
     return Blocks(painter, style, wanted.again, manner)

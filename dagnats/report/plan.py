@@ -16,15 +16,17 @@ _MAX_NEEDS, _MAX_VALUE = 8, 60
 LATER = "known when the run starts"
 
 Verdicts = Mapping[str, Verdict]
+Notes = Mapping[str, Sequence[str]]
+_NOTHING: Notes = {}
 
 
-def plan_text(plan: Pipeline, known: Known, style: Style) -> Iterator[str]:
-    """Say in lines what would run."""
+def plan_text(plan: Pipeline, known: Known, style: Style, notes: Notes = _NOTHING) -> Iterator[str]:
+    """Say in lines what would run, with further notes on steps of the run itself."""
     verdicts = {step.id: verdict(step, known) for step in (*plan.steps, *plan.finally_steps)}
     yield style.paint(_head(plan), _BOLD)
     yield from _facts(plan, known)
     yield ""
-    yield from _lists(plan, verdicts, "finally, when all of these have ended", style)
+    yield from _lists(plan, verdicts, "finally, when all of these have ended", style, notes)
     for file, one in plan.pipelines.items():
         yield ""
         yield style.paint(f"{clean(file)}, {_head(one)}", _BOLD)
@@ -54,14 +56,14 @@ def _facts(plan: Pipeline, known: Known) -> Iterator[str]:
         yield f"  left out: {', '.join(plan.left_out[:_MAX_NEEDS])}" + _more(len(plan.left_out) - _MAX_NEEDS)
 
 
-def _lists(plan: Pipeline, verdicts: Verdicts, title: str, style: Style) -> Iterator[str]:
+def _lists(plan: Pipeline, verdicts: Verdicts, title: str, style: Style, notes: Notes = _NOTHING) -> Iterator[str]:
     # one width for both lists, so that the columns meet
     width = min(40, max((len(step.id) for step in (*plan.steps, *plan.finally_steps)), default=0))
-    yield from _levels(plan.steps, verdicts, width, style)
+    yield from _levels(plan.steps, verdicts, width, style, notes)
     if plan.finally_steps:
         yield ""
         yield style.paint(title, _BOLD)
-        yield from _levels(plan.finally_steps, verdicts, width, style)
+        yield from _levels(plan.finally_steps, verdicts, width, style, notes)
 
 
 def _unknown(plan: Pipeline) -> Verdicts:
@@ -106,7 +108,7 @@ def _head(plan: Pipeline) -> str:
     return ", ".join([f"{plan.name}: {' '.join(parts)}", *limits])
 
 
-def _levels(steps: Sequence[Step], verdicts: Verdicts, width: int, style: Style) -> Iterator[str]:
+def _levels(steps: Sequence[Step], verdicts: Verdicts, width: int, style: Style, notes: Notes) -> Iterator[str]:
     level_of = levels(graph_of(steps))
     last = 0
     # sorted is stable: within a level the order of the file stays
@@ -114,7 +116,7 @@ def _levels(steps: Sequence[Step], verdicts: Verdicts, width: int, style: Style)
         level = level_of[step.id]
         number = f"{level:>3}" if level != last else "   "
         last = level
-        details = "; ".join(_details(step, verdicts[step.id]))
+        details = "; ".join([*notes.get(step.id, ()), *_details(step, verdicts[step.id])])
         name = step.id if verdicts[step.id].holds is not False else style.paint(step.id, _DIM)
         gap = " " * (max(0, width - len(step.id)) + 2)
         yield style.paint(number, _DIM) + "  " + (f"{name}{gap}{details}" if details else name)

@@ -22,11 +22,20 @@ class Prefixed(Reporter):
     """The reporter of `--output prefixed`, and with `lines=False` and `quiet` the one of `none` and `-q`."""
 
     def __init__(
-        self, console: Console, style: Style, again: Sequence[str], *, lines: bool, quiet: bool, verbose: bool
+        self,
+        console: Console,
+        style: Style,
+        again: Sequence[str],
+        *,
+        lines: bool,
+        quiet: bool,
+        verbose: bool,
+        is_kept: bool = False,
     ) -> None:
         self._console = console
         self._style = style
         self._again = again
+        self._is_kept = is_kept
         self._lines = lines
         self._quiet = quiet
         self._verbose = verbose
@@ -105,7 +114,7 @@ class Prefixed(Reporter):
                 self._console.say(self._style.paint(title, "1"))
                 for line in tail:
                     self._console.say("    " + line.decode("utf-8", "replace"))
-            for said in recap(state, self._again, self._style):
+            for said in recap(state, self._again, self._style, is_kept=self._is_kept):
                 self._console.say(said)
         self._console.close()
 

@@ -15,6 +15,7 @@ from dagnats.core.events import (
     StepExpanded,
     StepFailed,
     StepInterrupted,
+    StepReused,
     StepScheduled,
     StepSkipped,
     StepStarted,
@@ -84,7 +85,8 @@ def again_kept(words: Sequence[str]) -> tuple[str, ...]:
 def run_title(state: RunState) -> str:
     """Say what runs."""
     steps = [step for step in (*state.plan.steps, *state.plan.finally_steps) if step.handles is None]
-    return f"{state.plan.name}: {len(steps)} step{'s' if len(steps) != 1 else ''}, run {state.run}"
+    rerun = f", rerun of {state.started.rerun.run}" if state.started.rerun is not None else ""
+    return f"{state.plan.name}: {len(steps)} step{'s' if len(steps) != 1 else ''}, run {state.run}{rerun}"
 
 
 def block_title(state: RunState | None, owner: tuple[str, int], *, goes_on: bool = False) -> str:
@@ -105,7 +107,7 @@ def event_line(state: RunState, event: AnyEvent, style: Style, *, verbose: bool)
         return style.paint(f"{style.sign('↻')} {_resumed(state, event)}", _YELLOW)
     if isinstance(event, StepScheduled) and event.attempt > 1 and not state.steps[event.step].interrupted:
         return style.paint(f"{style.sign('↻')} {event.step}: {_retried(state, event)}", _YELLOW)
-    if isinstance(event, StepSucceeded | StepFailed | StepSkipped | StepBlocked | StepCancelled):
+    if isinstance(event, StepSucceeded | StepFailed | StepReused | StepSkipped | StepBlocked | StepCancelled):
         step = state.steps[event.step]
         return None if step.status is Status.WAITING or not is_shown(step) else step_line(step, style)
     if isinstance(event, StepStarted | PipelineStarted) and verbose:
@@ -147,6 +149,8 @@ def note_lines(event: AnyEvent) -> Iterator[str]:
 def step_line(step: StepState, style: Style) -> str:
     """Say how a step ended."""
     sign, code = SIGNS.get(step.status, (" ", _DIM))
+    if step.status is Status.SUCCEEDED and not step.ran and (step.reused is not None or step.instances is not None):
+        sign, code = "=", _DIM  # it, or all of its instances, was taken over
     took = f"  {duration(took_s(step))}" if step.first_started_at is not None else ""
     reason = clean(why(step))
     return (
@@ -182,12 +186,15 @@ def why(step: StepState) -> str:  # noqa: PLR0911 - one answer a status
     if step.instances is not None:
         return _of_instances(step.instances)
     tries = f" (attempt {step.attempt})" if step.attempt > 1 else ""
+    taken = f"reused from {step.reused.from_run}" if step.reused is not None else ""
     match step.status:
+        case Status.SUCCEEDED if taken:
+            return taken
         case Status.SUCCEEDED:
             return tries.strip(" ()")
         case Status.FAILED | Status.TIMED_OUT | Status.WARNING if step.failure is not None:
             allowed = " (allowed)" if step.status is Status.WARNING else ""
-            return step.failure.message + tries + allowed
+            return step.failure.message + tries + allowed + (f", {taken}" if taken else "")
         case Status.SKIPPED:
             return f"skipped: if {step.step.condition}"
         case Status.BLOCKED:
@@ -214,8 +221,11 @@ def tail_blocks(state: RunState, tails: Mapping[str, Sequence[bytes]]) -> Iterat
         yield f"--- {id_}: {clean(why(step))}; {count}", tail
 
 
-def recap(state: RunState, again: Sequence[str], style: Style) -> Iterator[str]:
-    """Sum up a finished run: one line for every step that was not plainly successful, the total, and the command that runs it again."""
+def recap(state: RunState, again: Sequence[str], style: Style, *, is_kept: bool = False) -> Iterator[str]:
+    """Sum up a finished run: one line for every step that was not plainly successful, the total, and the commands that run it again.
+
+    With one of them a run that `is_kept` is run again without what succeeded.
+    """
     for each in (*state.own.steps, *state.own.final_steps):
         yield from _not_plain(state, state.steps[each.id], style)
     yield total_line(state, style)
@@ -226,6 +236,8 @@ def recap(state: RunState, again: Sequence[str], style: Style) -> Iterator[str]:
     if state.outcome is not Outcome.SUCCEEDED:
         command = shlex.join(again)
         yield f"  again: {command if len(command) <= AGAIN_MAX else command[:AGAIN_MAX] + ' …'}"
+        if is_kept:
+            yield f"  only what did not succeed: dagnats rerun {state.run} --failed"
 
 
 def _not_plain(state: RunState, step: StepState, style: Style, indent: str = "") -> Iterator[str]:
@@ -268,9 +280,20 @@ def counts(state: RunState) -> dict[Status, int]:
     return {status: found[status] for status in Status if found.get(status)}
 
 
+def counted(state: RunState) -> list[str]:
+    """Say how many steps ended in which way, and how many of them were taken over from another run."""
+    reused: dict[Status, int] = {}
+    for step in state.steps.values() if state.started.rerun is not None else ():
+        if step.reused is not None and step.within is state.own:
+            reused[step.status] = reused.get(step.status, 0) + 1
+    notes = {status: f" ({count:,} reused)" for status, count in reused.items()}
+    found = counts(state).items()
+    return [f"{count:,} {status.replace('_', ' ')}{notes.get(status, '')}" for status, count in found]
+
+
 def total_line(state: RunState, style: Style) -> str:
     """Say how the run ended, how long it took, and how long it had to take."""
-    parts = [f"{count} {status.replace('_', ' ')}" for status, count in counts(state).items()]
+    parts = counted(state)
     spans = {id_: took_s(step) for id_, step in state.steps.items()}
     path_s = critical_path(state.own.graph, spans)[0] + critical_path(state.own.final_graph, spans)[0]
     code = _GREEN if state.outcome is Outcome.SUCCEEDED else _RED

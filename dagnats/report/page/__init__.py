@@ -127,6 +127,9 @@ def _remarks(record: Record) -> Iterator[str]:
     if state.cancel is not None:
         forced = " Then everything was stopped at once, <code>finally</code> too." if state.forced else ""
         yield f"Why it was {'stopped' if state.cancel.by == 'timeout' else 'cancelled'}: {text(state.cancel.why)}.{forced}"
+    if (rerun := state.started.rerun) is not None:
+        asked = " ".join([f"--{rerun.mode}", *rerun.steps])
+        yield f"A rerun of {text(rerun.run)} ({text(asked)}): what is reused did not run again."
     if state.plan.selection:
         flags = " ".join(f"--{key} {id_}" for key, ids in state.plan.selection.items() for id_ in ids)
         left_out = len(state.plan.left_out)

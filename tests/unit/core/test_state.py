@@ -23,6 +23,7 @@ FIELDS: dict[type[Event], dict[str, Any]] = {
     events.StepExpanded: {"items": ("a",)},
     events.PipelineStarted: {"attempt": 1},
     events.StepSkipped: {"condition": "false"},
+    events.StepReused: {"from_run": "r0", "from_seq": 4},
     events.StepBlocked: {"by": ("before",)},
     events.StepCancelled: {"attempt": 1},
 }
@@ -170,6 +171,8 @@ CASES: list[tuple[Status, type[Event], Status, dict[str, Any], dict[str, Any]]] 
     (Status.PENDING, events.StepExpanded, Status.RUNNING, {"items": ("a", "b")}, {"fan_out": FanOut(items=["a", "b"])}),
     (Status.PENDING, events.StepExpanded, Status.SUCCEEDED, {"items": ()}, {"fan_out": FanOut(items=[])}),
     (Status.PENDING, events.StepSkipped, Status.SKIPPED, FIELDS[events.StepSkipped], {}),
+    (Status.PENDING, events.StepReused, Status.SUCCEEDED, FIELDS[events.StepReused], {}),
+    (Status.PENDING, events.StepReused, Status.WARNING, {**FIELDS[events.StepReused], "status": "warning"}, {}),
     (Status.PENDING, events.StepBlocked, Status.BLOCKED, FIELDS[events.StepBlocked], {}),
     (Status.PENDING, events.StepCancelled, Status.CANCELLED, {"attempt": 0}, {}),
     (Status.PENDING, events.StepFailed, Status.FAILED, {**EXIT, "attempt": 0}, {}),

@@ -1,0 +1,53 @@
+"""The run of which `rerun` and `plan --rerun` speak: its journal, and its file as it is now."""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from dagnats.bus import journal
+from dagnats.bus.link import Link
+from dagnats.core.events import AnyEvent, RunStarted
+from dagnats.definition.problems import quoted
+from dagnats.definition.project import STDIN
+from dagnats.definition.rerun import Rerun, before
+from dagnats.definition.reuse import Mode
+from dagnats.errors import UsageError
+from dagnats.request import Request
+from dagnats.rundir import journal_end
+from dagnats.stored import find, use
+
+
+def asked_for(name: str | None, mode: Mode, steps: Sequence[str]) -> tuple[Rerun, str]:
+    """Read the run, and find its file. Raises UsageError where there is no such run, where it goes on, or where its file is gone."""
+    directory = find(name)
+    events = use(directory, lambda link, live: _events(link, directory, live=live))
+    rerun = Rerun(before(directory.name, events), mode, tuple(steps))
+    return rerun, file_of(rerun.before.state.started, directory.parents[2])
+
+
+async def _events(link: Link, directory: Path, *, live: bool) -> list[AnyEvent]:
+    if live:
+        raise UsageError(f"run {directory.name} still goes on: wait for its end, or cancel it")
+    commits = journal.read(link, directory.name, journal_end(directory))
+    return [event async for commit in commits for event in commit]
+
+
+def request_of(asked: tuple[Rerun, str], **given: Any) -> Request:
+    """Give what `run` is asked to do."""
+    rerun, file = asked
+    return Request(file=file, rerun=rerun, **given)
+
+
+def file_of(started: RunStarted, root: Path) -> str:
+    """Give the path of a run's file as it is seen from here. What comes from another machine has the place in its project that it had there."""
+    named = started.plan.file
+    if named == STDIN:
+        raise UsageError(
+            f"run {started.run} took its pipeline from stdin, and there is no file that could be run again"
+        )
+    there = os.path.normpath(os.path.join(started.workspace, started.directory, named))  # noqa: PTH118 (of another machine)
+    file = os.path.normpath(root / os.path.relpath(there, started.workspace))
+    if not Path(file).is_file():
+        raise UsageError(f"run {started.run} was of {quoted(file)}, which is not there any more")
+    return file if Path(named).is_absolute() else os.path.relpath(file)
