@@ -149,8 +149,8 @@ def note_lines(event: AnyEvent) -> Iterator[str]:
 def step_line(step: StepState, style: Style) -> str:
     """Say how a step ended."""
     sign, code = SIGNS.get(step.status, (" ", _DIM))
-    if step.status is Status.SUCCEEDED and not step.ran and (step.reused is not None or step.instances is not None):
-        sign, code = "=", _DIM  # it, or all of its instances, was taken over
+    if step.status is Status.SUCCEEDED and _is_taken_over(step):
+        sign, code = "=", _DIM
     took = f"  {duration(took_s(step))}" if step.first_started_at is not None else ""
     reason = clean(why(step))
     return (
@@ -158,6 +158,12 @@ def step_line(step: StepState, style: Style) -> str:
         + (f"  {reason}" if reason else "")
         + style.paint(took, _DIM)
     )
+
+
+def _is_taken_over(step: StepState) -> bool:
+    """Whether it is as it was in another run, or all of its instances are."""
+    has_instances = step.instances is not None and bool(step.instances.ids)
+    return step.reused is not None or (has_instances and not step.ran)
 
 
 def group_line(state: RunState, event: AnyEvent, style: Style) -> str | None:
