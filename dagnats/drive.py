@@ -189,6 +189,7 @@ class _Drive:
         variables = await self._variables({"params": prepared.params, "env": env, "git": git})
         hide = prepared.vault.masker.text if prepared.vault is not None else str
         rerun = self._rerun(variables, env, git)
+        await self._bring(rerun)
         return RunStarted(
             seq=1,
             at=time.time(),
@@ -216,6 +217,14 @@ class _Drive:
         workspace = str(self._prepared.workspace)
         now = Now(workspace=workspace, params=self._prepared.params, vars=variables, env=env, git=git)
         return asked.found(self._prepared.plan, now).rerun
+
+    async def _bring(self, rerun: Rerun | None) -> None:
+        """Take over the files that were kept of the steps that are reused."""
+        bring = self._prepared.request.bring
+        kept = rerun.reused.values() if rerun is not None else ()
+        objects = list(dict.fromkeys(one.object for reused in kept for one in reused.artifacts.values()))
+        if objects and bring is not None:
+            await bring(self._link, objects, self._prepared.directory.scratch)
 
     async def _variables(self, known: Mapping[str, Mapping[str, JSON]]) -> dict[str, JSON]:
         """Resolve `vars`; they are recorded, so that no secret may be in them."""

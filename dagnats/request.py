@@ -2,13 +2,14 @@
 
 import os
 import platform
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from msgspec import Struct, field
 
 from dagnats import __version__
+from dagnats.bus.link import Link
 from dagnats.bus.server import Server
 from dagnats.core.pipeline import JSON, Pipeline
 from dagnats.definition.select import Selection
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
     from dagnats.failpoint import Failpoint
     from dagnats.report.written import Report
     from dagnats.workers.vault import Vault
+
+
+Bring = Callable[[Link, Sequence[str], Path], Awaitable[None]]
 
 
 class Request(Struct, frozen=True):
@@ -51,6 +55,7 @@ class Request(Struct, frozen=True):
     again: Sequence[str] = ()
     durability: str = "process"
     rerun: "Rerun | None" = None
+    bring: "Bring | None" = None  # what copies objects of the run of before
 
     @property
     def failpoint(self) -> "Failpoint | None":

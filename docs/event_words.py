@@ -41,6 +41,8 @@ FIELDS = {
     "Reusable.outputs": "Its outputs, by name.",
     "Reusable.exit_code": "Its exit code, where it had one.",
     "Reusable.reason": "Why it failed, if it was allowed to.",
+    "Reusable.artifacts": "The files that were kept of it, by the name of the artifact.",
+    "StepReused.artifacts": "The files that were kept of it there, by the name of the artifact.",
     "Reusable.message": "The same in a sentence for people.",
     "Again.why": "The reason: it was `asked` for, is of `finally`, was not there before (`new`), `ended` otherwise than well, its definition `changed`, a `value` that "
     "it mentions did, or it `needs` what runs again.",

@@ -22,7 +22,7 @@ def show_rerun(
     asked: tuple[str, Mode, Sequence[str]], assigned: Sequence[str], params_file: str | None, form: str
 ) -> int:
     """Print the plan of the rerun that is asked for; nothing is executed."""
-    rerun, file = asked_for(*asked)
+    rerun, file, _ = asked_for(*asked)
     given, from_file = read_assignments(assigned, params_file)
     plan = rerun.selected(load(file, None))
     carried = rerun.params(plan.params, {*given, *from_file})

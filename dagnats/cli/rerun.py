@@ -77,7 +77,7 @@ def rerun(
     with told():
         asked = asked_for(name, mode_of(failed=failed, start=start, only=only), (*start, *only))
         given, from_file = read_assignments(params, params_file)
-        before = asked[0].before.run
+        before = asked.rerun.before.run
         again = ["dagnats", *sys.argv[1:]] if name else ["dagnats", "rerun", before, *sys.argv[2:]]
         request = request_of(asked, params=given, param_files=from_file, again=again, **flags)
     return reported(lambda: run_pipeline(request))

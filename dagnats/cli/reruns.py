@@ -1,11 +1,13 @@
 """The run of which `rerun` and `plan --rerun` speak: its journal, and its file as it is now."""
 
 import os
+import tempfile
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-from dagnats.bus import journal
+from dagnats.bus import blobs, journal
 from dagnats.bus.link import Link
 from dagnats.core.events import AnyEvent, RunStarted
 from dagnats.definition.problems import quoted
@@ -15,15 +17,23 @@ from dagnats.definition.reuse import Mode
 from dagnats.errors import UsageError
 from dagnats.request import Request
 from dagnats.rundir import journal_end
-from dagnats.stored import find, use
+from dagnats.stored import find, opened, use
 
 
-def asked_for(name: str | None, mode: Mode, steps: Sequence[str]) -> tuple[Rerun, str]:
+class Asked(NamedTuple):
+    """What is asked for, the path of the file as it is seen from here, and the directory of the run of before."""
+
+    rerun: Rerun
+    file: str
+    directory: Path
+
+
+def asked_for(name: str | None, mode: Mode, steps: Sequence[str]) -> Asked:
     """Read the run, and find its file. Raises UsageError where there is no such run, where it goes on, or where its file is gone."""
     directory = find(name)
     events = use(directory, lambda link, live: _events(link, directory, live=live))
     rerun = Rerun(before(directory.name, events), mode, tuple(steps))
-    return rerun, file_of(rerun.before.state.started, directory.parents[2])
+    return Asked(rerun, file_of(rerun.before.state.started, directory.parents[2]), directory)
 
 
 async def _events(link: Link, directory: Path, *, live: bool) -> list[AnyEvent]:
@@ -33,10 +43,19 @@ async def _events(link: Link, directory: Path, *, live: bool) -> list[AnyEvent]:
     return [event async for commit in commits for event in commit]
 
 
-def request_of(asked: tuple[Rerun, str], **given: Any) -> Request:
+async def bring(directory: Path, link: Link, digests: Sequence[str], room: Path) -> None:
+    """Copy objects from the store of a run; they pass through a file in `room`. Raises EngineError, and JournalError for one that is gone."""
+    async with opened(directory) as found:
+        for digest in digests:
+            with tempfile.TemporaryFile(dir=room) as file:
+                async for chunk in blobs.get(found.link, digest):
+                    file.write(chunk)
+                await blobs.put(link, digest, file, lambda: None)
+
+
+def request_of(asked: Asked, **given: Any) -> Request:
     """Give what `run` is asked to do."""
-    rerun, file = asked
-    return Request(file=file, rerun=rerun, **given)
+    return Request(file=asked.file, rerun=asked.rerun, bring=partial(bring, asked.directory), **given)
 
 
 def file_of(started: RunStarted, root: Path) -> str:

@@ -82,7 +82,7 @@ EVENTS: Mapping[str, tuple[type[Any], tuple[str, ...]]] = {
     "StepSkipped": (events.StepSkipped, ("step", "condition", "values")),
     "StepReused": (
         events.StepReused,
-        ("step", "from_run", "from_seq", "status", "outputs", "exit_code", "reason", "message"),
+        ("step", "from_run", "from_seq", "status", "outputs", "exit_code", "reason", "message", "artifacts"),
     ),
     "StepBlocked": (events.StepBlocked, ("step", "by")),
     "StepCancelled": (events.StepCancelled, ("step", "attempt", "output_bytes", "dropped_bytes")),
@@ -115,7 +115,7 @@ _READY = ("kind", "value", "timeout_s")
 _VOLUME = ("source", "target", "read_only")
 _CREDENTIALS = ("username", "password")
 _RERUN = ("run", "mode", "steps", "reused", "again", "given")
-_REUSABLE = ("run", "seq", "status", "outputs", "exit_code", "reason", "message")
+_REUSABLE = ("run", "seq", "status", "outputs", "exit_code", "reason", "message", "artifacts")
 _AGAIN = ("why", "names")
 _GIVEN = ("params", "vars")
 _PARAM = ("type", "default", "required", "enum", "minimum", "maximum", "help", "pattern")
@@ -346,14 +346,15 @@ def _rerun(record: Mapping[str, Any] | None) -> Rerun | None:
         run=record["run"],
         mode=record["mode"],
         steps=tuple(record.get("steps", ())),
-        reused={key: Reusable(**_reasoned(one)) for key, one in record.get("reused", {}).items()},
+        reused={key: Reusable(**_reusable(one)) for key, one in record.get("reused", {}).items()},
         again={key: Again(one["why"], tuple(one.get("names", ()))) for key, one in record.get("again", {}).items()},
         given={key: Given(**one) for key, one in record.get("given", {}).items()},
     )
 
 
-def _reasoned(record: Mapping[str, Any]) -> dict[str, Any]:
-    return {**record, "reason": Reason(record["reason"])} if record.get("reason") is not None else dict(record)
+def _reusable(record: Mapping[str, Any]) -> dict[str, Any]:
+    reason = {"reason": Reason(record["reason"])} if record.get("reason") is not None else {}
+    return {**record, **reason, "artifacts": artifacts_from(record.get("artifacts", {}))}
 
 
 def _param(record: Mapping[str, Any]) -> Param:
@@ -382,7 +383,7 @@ _OF_STEP: Mapping[str, Callable[[Any], Any]] = {
 _FIELDS: Mapping[str, Mapping[str, Callable[[Any], Any]]] = {
     "RunStarted": {"plan": plan_from, "again": tuple, "rerun": _rerun},
     "StepSucceeded": {"artifacts": artifacts_from},
-    "StepReused": {"reason": Reason},
+    "StepReused": {"reason": Reason, "artifacts": artifacts_from},
     "StepFailed": {"reason": Reason, "artifacts": artifacts_from},
     "StepExpanded": {"items": tuple},
     "StepBlocked": {"by": tuple},

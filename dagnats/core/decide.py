@@ -148,6 +148,7 @@ def _reused(state: RunState, ready: StepState) -> StepReused | None:
         exit_code=found.exit_code,
         reason=found.reason,
         message=found.message,
+        artifacts=found.artifacts,
     )
 
 

@@ -50,6 +50,17 @@ class CancelledBy(StrEnum):
     USER = "user"  # somebody who asked from elsewhere
 
 
+class Artifact(Struct, frozen=True):
+    """Files of a step that are kept as one archive; `object` is where that is in the object store, by the digest of what is stored.
+
+    `bytes` and `files` are those of the files, not of the archive.
+    """
+
+    object: str
+    bytes: int
+    files: int
+
+
 class Again(Struct, frozen=True):
     """Why a step runs in a rerun.
 
@@ -71,6 +82,7 @@ class Reusable(Struct, frozen=True):
     exit_code: int | None = None
     reason: Reason | None = None
     message: str = ""
+    artifacts: Mapping[str, Artifact] = field(default_factory=dict)
 
 
 class Given(Struct, frozen=True):
@@ -100,17 +112,6 @@ class Event(Struct, frozen=True, kw_only=True):
 
     seq: int
     at: float
-
-
-class Artifact(Struct, frozen=True):
-    """Files of a step that are kept as one archive; `object` is where that is in the object store, by the digest of what is stored.
-
-    `bytes` and `files` are those of the files, not of the archive.
-    """
-
-    object: str
-    bytes: int
-    files: int
 
 
 class RunStarted(Event, frozen=True, kw_only=True):
@@ -231,6 +232,7 @@ class StepReused(Event, frozen=True, kw_only=True):
     exit_code: int | None = None
     reason: Reason | None = None
     message: str = ""
+    artifacts: Mapping[str, Artifact] = field(default_factory=dict)
 
 
 class StepBlocked(Event, frozen=True, kw_only=True):

@@ -53,9 +53,8 @@ class RunState:
     `ready` holds the steps whose needs have all ended, `retries` those whose failed attempt is followed by another, `doomed` those that a
     cancellation found before they ran, `stopping` those that one found running, `failing` those whose instances, or whose pipeline, stop at the first
     failure, which has come. `dispatched` holds what has a task and no worker yet, `running` what has one; `queued` counts those of `dispatched` that
-    take a place now, as an attempt that waits for its time takes none. `elsewhere` has the artifacts of steps whose
-    files were not made in this workspace, by their ids: who needs such a step is given them back first (`core/restores.py`).
-    `reusable` is what a rerun may take over.
+    take a place now, as an attempt that waits for its time takes none. `reusable` is what a rerun may take over, `elsewhere` the artifacts of steps whose
+    files were not made in this run, by their ids: who needs such a step is given them back first (`core/restores.py`).
     """
 
     def __init__(self, started: RunStarted) -> None:
@@ -376,7 +375,8 @@ class RunState:
                 state.interrupted = False
             case StepReused():
                 state.reused, state.exit_code, state.outputs = event, event.exit_code, event.outputs
-                state.failure = failure_before(event)
+                state.failure, state.artifacts = failure_before(event), event.artifacts
+                self.elsewhere |= {event.step: event.artifacts} if event.artifacts else {}
             case StepBlocked():
                 state.blocked_by = event.by
             case _:

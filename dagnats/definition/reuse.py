@@ -9,8 +9,9 @@ from typing import Any, Literal
 
 from msgspec import Struct, field
 
+from dagnats.core.cancel import below
 from dagnats.core.codec import plan_record
-from dagnats.core.events import Again, Given, Rerun, Reusable
+from dagnats.core.events import Again, Artifact, Given, Rerun, Reusable
 from dagnats.core.fanout import cells
 from dagnats.core.graph import graph_of, topological
 from dagnats.core.pipeline import JSON, Pipeline, Step
@@ -183,7 +184,16 @@ class _Judge:
             exit_code=state.exit_code,
             reason=failure.reason if failure is not None else None,
             message=failure.message if failure is not None else "",
+            artifacts=self._artifacts(state),
         )
+
+    def _artifacts(self, state: StepState) -> dict[str, Artifact]:
+        """Give the files that were kept of a step, and of those of its pipeline."""
+        found = dict(state.artifacts)
+        for id_ in below(state, self._old.steps):
+            for name, artifact in self._old.steps[id_].artifacts.items():
+                found[name if name not in found else f"{id_}/{name}"] = artifact
+        return found
 
     def _changes_inside(self, old: Step, inner: Pipeline) -> Again | None:
         """Say whether the pipeline of a step would do something else, however deep."""
