@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 
-from bench.cases import container, large, mask, output, shown, sleeps, start, steps
+from bench.cases import container, large, listed, mask, output, shown, sleeps, start, steps
 from bench.rounds import Case
 from bench.setting import Setting
 
@@ -19,5 +19,6 @@ CASES: Mapping[str, Callable[[Setting], Case]] = {
     "mask": mask.mask,
     "live": shown.live,
     "report": shown.report,
+    "runs": listed.runs,
     "container": container.container,
 }

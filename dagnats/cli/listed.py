@@ -49,7 +49,7 @@ def _run(directory: Path) -> Run:
         data = b""
     if is_newer(data):
         return Run(Brief(run=directory.name, status=UNKNOWN, problem="a newer dagnats has written it"))
-    brief = decoded(data) or _folded(directory)
+    brief = replace(decoded(data) or _folded(directory), run=directory.name)
     if brief.status == RUNNING:
         return Run(brief, is_held=_is_held(directory))
     if not (directory / "store").is_dir():

@@ -74,6 +74,7 @@ class Facts:
         for event in events:
             self._take(event)
         self.critical_s, self.critical, self._slack = self._weighed()
+        self._is_critical = frozenset(self.critical)
 
     def _take(self, event: AnyEvent) -> None:
         if isinstance(event, CancelRequested):
@@ -104,7 +105,8 @@ class Facts:
     def _weighed(self) -> tuple[float, tuple[str, ...], dict[str, float]]:
         """Find the longest way through the run, and what was not on it; of a pipeline within too."""
         spans = {id_: self.took_s(step) or 0.0 for id_, step in self.state.steps.items()}
-        total, critical, slack = 0.0, [], dict[str, float]()
+        total, slack = 0.0, dict[str, float]()
+        critical: dict[str, None] = {}
         for plan in (self.state.own, *self.subruns()):
             spare = slack.get(plan.owner, 0.0) if plan.owner is not None else 0.0
             for graph in (plan.graph, plan.final_graph):
@@ -112,9 +114,8 @@ class Facts:
                 slack |= {id_: own + spare for id_, own in slacks(graph, spans).items()}
                 if plan.owner is None:
                     total += length
-                    critical += [id_ for id_ in path if spans[id_] > 0]
-                elif plan.owner in critical:
-                    critical += [id_ for id_ in path if spans[id_] > 0]
+                if plan.owner is None or plan.owner in critical:
+                    critical |= dict.fromkeys(id_ for id_ in path if spans[id_] > 0)
         return total, tuple(critical), slack
 
     def subruns(self) -> Iterator[PlanState]:
@@ -173,7 +174,7 @@ class Facts:
             needs_s=max(0.0, ready - began) if ready is not None and began is not None else None,
             queue_s=queue_s if not (step.expands and start is None) else None,
             slack_s=self._slack.get(step.step.id) if start is not None else None,
-            is_critical=step.step.id in self.critical,
+            is_critical=step.step.id in self._is_critical,
         )
 
 

@@ -6,7 +6,7 @@ from dagnats.core.pipeline import JSON
 from dagnats.report.facts import Facts
 from dagnats.report.graph import Mark, ascii_lines, dot_lines, graph_data, mermaid_lines, numbers
 from dagnats.report.mermaid import class_lines, colours
-from dagnats.report.shown import step_row
+from dagnats.report.shown import critical_line, step_row
 from dagnats.report.view import duration
 
 _NODE = ("status", "attempt", "start_s", "took_s", "needs_s", "queue_s", "slack_s", "critical")
@@ -48,7 +48,7 @@ def run_graph(facts: Facts, form: str, *, unicode: bool) -> Iterator[str]:
             yield from ascii_lines(plan, unicode=unicode, marks=marked)
             if facts.critical:
                 yield ""
-                yield f"critical path {duration(facts.critical_s)}: {', '.join(facts.critical)}"
+                yield critical_line(facts)
 
 
 def run_graph_data(facts: Facts) -> JSON:

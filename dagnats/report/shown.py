@@ -17,6 +17,7 @@ _DIM, _BOLD = "2", "1"
 _NAME_MAX, _VALUE_MAX = 40, 200
 _WRONG = (Status.FAILED, Status.TIMED_OUT, Status.CANCELLED, Status.BLOCKED)
 _NAMED = 8
+_PATH = 20  # steps of the critical path that are named
 
 
 def run_lines(facts: Facts, status: str, style: Style, *, total: int) -> Iterator[str]:
@@ -33,7 +34,7 @@ def run_lines(facts: Facts, status: str, style: Style, *, total: int) -> Iterato
     yield from _table(facts, style)
     yield ""
     if facts.critical:
-        yield f"critical path {duration(facts.critical_s)}: {', '.join(facts.critical)}"
+        yield critical_line(facts)
     if state.finished is not None:
         for name, value in state.finished.outputs.items():
             yield f"output {name} = {_shown(value)}"
@@ -41,6 +42,13 @@ def run_lines(facts: Facts, status: str, style: Style, *, total: int) -> Iterato
         yield f"resumed {_offset(resumed.at - facts.began_at)}, after the runner had ended"
     for request in facts.cancels:
         yield f"cancelled {_offset(request.at - facts.began_at)}: {clean(request.why)}"
+
+
+def critical_line(facts: Facts) -> str:
+    """Name the steps of the critical path, as far as somebody reads it."""
+    more = len(facts.critical) - _PATH
+    rest = f" and {more:,} more" if more > 0 else ""
+    return f"critical path {duration(facts.critical_s)}: {', '.join(facts.critical[:_PATH])}{rest}"
 
 
 def _table(facts: Facts, style: Style) -> Iterator[str]:
