@@ -112,7 +112,6 @@ class Engine:
         await on_asks(self._link, self.state.run, self._asked)
         self._link.on_broken = self.crash
         self._link.on_connected(self._act_again)
-        self._limits.begin()
         state, claimed = self.state, self._is_claimed
         sending = watch(self._link, self._dispatch, state, is_claimed=claimed, send=self._send_task, fail=self._caused)
         sender = asyncio.create_task(sending)
@@ -122,6 +121,7 @@ class Engine:
                 self._commit([self.state.started, *self._decisions()], [])
             else:
                 self._resume(self._past)
+            self._limits.begin()
             await self._ended
         finally:
             sender.cancel()

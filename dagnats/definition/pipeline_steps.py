@@ -31,6 +31,7 @@ MEANINGLESS = {
     "idle_timeout": "`timeout` bounds all that the pipeline does",
     "outputs": "its outputs are those of the pipeline",
     "artifacts": INSIDE,
+    "once": "write it at those steps of the pipeline that must not run again",
 }
 SECRETS_HINT = "the pipeline names those that it needs under its own `secrets`"
 KINDS = ("run", "command", "pipeline", "image", "container")

@@ -114,6 +114,7 @@ class Steps:
             file=file if file != self._problems.file else None,
             each_condition=each,
             mutex=values.text(fields.get("mutex")),
+            once=values.flag(fields.get("once")),
             fan_out=fan_out,
             handles=handles,
             pipeline=plan.file if plan is not None else None,

@@ -160,8 +160,14 @@ def traits(step: Step) -> Iterator[str]:
         yield f"{_count(len(names), 'instance')} {shown}" + _more(len(names) - _MAX_NEEDS)
     elif step.fan_out is not None:
         yield "an instance for each item of a list"
+    yield from _rules(step)
+
+
+def _rules(step: Step) -> Iterator[str]:
     if step.mutex is not None:
         yield f"mutex {step.mutex}"
+    if step.once:
+        yield "once"
     if step.artifacts is not None:
         yield f"keeps {_kept(step.artifacts)}"
     if isinstance(step.allow_failure, tuple):
@@ -221,6 +227,7 @@ def _data(steps: Sequence[Step], verdicts: Verdicts) -> list[JSON]:
             "instances": instances(step),
             "skipped_instances": list(verdicts[step.id].skipped),
             "mutex": step.mutex,
+            "once": step.once,
             "handles": step.handles,
             "pipeline": step.pipeline,
             "params": dict(step.params),
