@@ -5,6 +5,7 @@ from pathlib import Path
 from dagnats.definition.problems import quoted
 from dagnats.definition.project import project_root
 from dagnats.errors import UsageError
+from dagnats.naming import label, runs_in
 
 NAMED = 5  # runs, in the text of an error
 
@@ -12,19 +13,17 @@ NAMED = 5  # runs, in the text of an error
 def find(name: str | None) -> Path:
     """Give the directory of a run of this project: by its name, or the beginning of it, else the newest. Raises UsageError."""
     runs, known = kept()
-    found = [path for path in known if name is None or path.name == name]
-    found = found or [path for path in known if name is not None and path.name.startswith(name)]
+    found = [path for path in known if name is None or label(path) == name]
+    found = found or [path for path in known if name is not None and label(path).startswith(name)]
     if not found:
-        newest = ", ".join(path.name for path in known[:NAMED]) or "none"
+        newest = ", ".join(map(label, known[:NAMED])) or "none"
         raise UsageError(
             f"there is no run {quoted(name or '')} in {runs}; the newest are: {newest}"
             if name
             else f"no run is kept in {runs}"
         )
     if name is not None and len(found) > 1:
-        raise UsageError(
-            f"{quoted(name)} is the beginning of several runs: {', '.join(path.name for path in found[:NAMED])}"
-        )
+        raise UsageError(f"{quoted(name)} is the beginning of several runs: {', '.join(map(label, found[:NAMED]))}")
     return found[0]
 
 
@@ -37,7 +36,7 @@ def kept() -> tuple[Path, list[Path]]:
         raise UsageError(
             f"no run is kept in {root}: a run is kept in `.dagnats` of its project, unless it is ephemeral"
         )
-    return runs, sorted((path for path in runs.iterdir() if (path / "lock").exists()), key=_started_at, reverse=True)
+    return runs, sorted(runs_in(runs), key=_started_at, reverse=True)
 
 
 def _started_at(path: Path) -> float:

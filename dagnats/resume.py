@@ -30,6 +30,10 @@ def resume(request: Request, name: str | None, *, accept_loss: bool, consent: Co
 
 def _resume(request: Request, path: Path, accept_loss: bool, consent: Consent) -> RunState:
     check_reports(request)
+    if (bundle := rundir.origin(path)) is not None:
+        raise UsageError(
+            f"run {path.name} was opened from {bundle}: it is looked at, and not gone on with; nothing was started"
+        )
     directory = rundir.reopen(path)
     try:
         stored.clear(path, is_lost=directory.is_taken)

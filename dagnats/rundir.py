@@ -24,6 +24,7 @@ from msgspec import json
 
 from dagnats.errors import EngineError
 from dagnats.fence import Owner, owner_from
+from dagnats.naming import AGAIN, inner
 
 KEPT_RUNS = 20
 BEAT_S = 2.0  # so often a runner says that it is alive
@@ -35,6 +36,9 @@ READER = "reader"
 SEEN = "seen"  # the same, of a run that goes on or was killed: it has at least so many
 END = "end"  # the file that says how many commits a journal has that is over, and the hash of the last
 STATUS = "status.json"  # the file that says for the list of runs how far a run is
+OPENED = (
+    "opened"  # the file that says from which bundle a run was opened; such a run is looked at, and not gone on with
+)
 _ADJECTIVES = (
     "amber", "bold", "brave", "bright", "brisk", "calm", "clever", "cosmic", "crisp", "eager", "early", "fair", "fancy", "gentle",
     "glad", "golden", "happy", "jolly", "keen", "kind", "lively", "lucky", "mellow", "merry", "neat", "noble", "proud", "quick",
@@ -282,6 +286,45 @@ def create(workspace: Path, *, ephemeral: bool) -> RunDirectory:
         ) from error
 
 
+def opening(workspace: Path) -> RunDirectory:
+    """Make a directory for a run that comes from elsewhere; until it has its place, nobody takes it for a run. Raises EngineError."""
+    state = workspace / ".dagnats"
+    made = None if state.exists() else state
+    try:
+        runs = state / "runs"
+        runs.mkdir(mode=0o700, parents=True, exist_ok=True)
+        path = Path(tempfile.mkdtemp(prefix=".opening-", dir=runs))
+        _ignored_by_git(state)
+        return RunDirectory(path, _locked(path), holder=path, made=made)
+    except OSError as error:
+        raise EngineError(
+            f"the run's directory can not be made beneath {workspace}: {error.strerror or error}"
+        ) from error
+
+
+def settle(directory: RunDirectory, name: str) -> Path:
+    """Give a run that was opened its place: its name or, where another run has it, a directory of its own, in which it has it."""
+    runs = directory.path.parent
+    for number in range(1, 10_000):
+        holder = runs / (name if number == 1 else f"{name}{AGAIN}{number}")
+        try:
+            holder.mkdir(mode=0o700)
+        except FileExistsError:
+            continue
+        place = holder if number == 1 else holder / name
+        directory.path.replace(place)  # an empty directory is replaced
+        return place
+    raise EngineError(f"too many runs in {runs} are called {name}: remove some of them")
+
+
+def origin(directory: Path) -> str | None:
+    """Give the bundle from which a run was opened, or None for one that ran here."""
+    try:
+        return (directory / OPENED).read_text(errors="replace").strip()
+    except OSError:
+        return None
+
+
 def _ignored_by_git(state: Path) -> None:
     ignore = state / ".gitignore"
     if not ignore.exists():
@@ -329,7 +372,7 @@ def _prune(runs: Path) -> None:
         return  # another run is removing them just now
     for entry in entries[KEPT_RUNS:]:
         try:
-            lock = _locked(Path(entry.path))
+            lock = _locked(inner(Path(entry.path)))
         except OSError:
             continue
         shutil.rmtree(entry.path, ignore_errors=True)

@@ -34,7 +34,7 @@ async def store(client: Client, payload: bytes) -> bytes:
 
 async def fetch(client: Client, stub: bytes) -> bytes:
     """Give back what was stored. Raises JournalError when it is gone or altered, and nats-py's errors."""
-    digest = _digest(stub)
+    digest = digest_of(stub)
     try:
         bucket = await client.jetstream().object_store(BUCKET)
         async with asyncio.timeout(PARTS_WITHIN_S):
@@ -52,7 +52,8 @@ async def fetch(client: Client, stub: bytes) -> bytes:
     return found
 
 
-def _digest(stub: bytes) -> str:
+def digest_of(stub: bytes) -> str:
+    """Give the object that a stub names. Raises JournalError when it can not be read."""
     try:
         digest = json.loads(stub)["object"]
     except (ValueError, KeyError, RecursionError) as error:

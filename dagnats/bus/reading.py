@@ -20,6 +20,11 @@ def sequence_of(message: Message) -> int:
     return int(message.reply.split(".")[5])
 
 
+def stored_at_ns(message: Message) -> int:
+    """Give when a message that `messages` gave was stored, in nanoseconds since 1970."""
+    return int(message.reply.split(".")[7])
+
+
 async def messages(
     link: Link, stream: str, subject: str, *, start: int = 1, batch: int = BATCH
 ) -> AsyncIterator[Message]:

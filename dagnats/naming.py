@@ -1,0 +1,26 @@
+"""Where a run lies beneath the directory of a project's runs. Cheap to import: a shell asks for it while somebody types.
+
+A run lies in a directory of its name. One that was opened while another had its name lies in `NAME~2/NAME`, so that its directory has its name all the same.
+"""
+
+from pathlib import Path
+
+AGAIN = "~"  # stands between the name of a run and a number
+
+
+def runs_in(runs: Path) -> list[Path]:
+    """Give the directories of runs, in no order; what begins with a dot is none yet."""
+    found = (inner(path) for path in runs.iterdir() if not path.name.startswith("."))
+    return [path for path in found if (path / "lock").exists()]
+
+
+def label(directory: Path) -> str:
+    """Name a run so that no other one of the project is meant."""
+    holder = directory.parent.name
+    return holder if holder.startswith(directory.name + AGAIN) else directory.name
+
+
+def inner(path: Path) -> Path:
+    """Give the directory of a run, of what lies directly beneath that of all."""
+    name, again, _ = path.name.partition(AGAIN)
+    return path / name if again else path
