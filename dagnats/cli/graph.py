@@ -47,13 +47,15 @@ def _run_of(name: str | None) -> Path | None:
 
 def _show_run(directory: Path, flags: dict[str, Any], form: str, *, unicode: bool) -> int:
     from dagnats.cli.look import facts_of  # noqa: PLC0415 - measured: the graph of a file needs no server
+    from dagnats.cli.looks import put, put_json  # noqa: PLC0415 - the same
     from dagnats.report.rungraph import run_graph, run_graph_data  # noqa: PLC0415 - the same
+    from dagnats.report.style import Style  # noqa: PLC0415 - the same
 
     if any(flags.values()):
         raise UsageError(f"{directory.name} is a run: what was selected of its file was said when it began")
     facts = facts_of(directory)
     if form == "json":
-        click.echo(encode_json(run_graph_data(facts)))
+        put_json(encode_json(run_graph_data(facts)))
     else:
-        click.echo("\n".join(run_graph(facts, form, unicode=unicode)))
+        put(run_graph(facts, form, unicode=unicode), Style())
     return 0

@@ -8,10 +8,9 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-import click
 from msgspec.structs import replace
 
-from dagnats.cli.looks import style_of_stdout
+from dagnats.cli.looks import put, put_json, style_of_stdout
 from dagnats.core.text import encode_json
 from dagnats.errors import EngineError, JournalError, NewerVersionError
 from dagnats.kept import find, kept
@@ -20,6 +19,7 @@ from dagnats.report.runs import DAMAGED, Run, runs_data, runs_lines
 from dagnats.rundir import STATUS, connection, write_status
 
 UNKNOWN = "unknown"
+RUNNER, READER = "runner", "reader"
 
 
 def show_runs(form: str, number: int | None) -> int:
@@ -28,10 +28,10 @@ def show_runs(form: str, number: int | None) -> int:
     chosen = directories[:number]
     runs = sorted((_run(directory) for directory in chosen), key=_order, reverse=True)
     if form == "json":
-        click.echo(encode_json(runs_data(runs, time.time())))
+        put_json(encode_json(runs_data(runs, time.time())))
         return 0
     style = style_of_stdout()
-    click.echo("\n".join(runs_lines(runs, time.time(), style)), color=style.color)
+    put(runs_lines(runs, time.time(), style), style)
     if len(directories) > len(chosen):
         more = len(directories) - len(chosen)
         print(f"and {more:,} older run{'s' if more != 1 else ''}: --all lists them", file=sys.stderr)  # noqa: T201 - a word beside the list
@@ -49,26 +49,29 @@ def _run(directory: Path) -> Run:
         data = b""
     if is_newer(data):
         return Run(Brief(run=directory.name, status=UNKNOWN, problem="a newer dagnats has written it"))
-    brief = replace(decoded(data) or _folded(directory), run=directory.name)
+    found = decoded(data)
+    if found is None and _holder(directory):
+        return Run(Brief(run=directory.name, status=RUNNING), is_held=True)  # it begins, or is of an earlier version
+    brief = replace(found or _folded(directory), run=directory.name)
     if brief.status == RUNNING:
-        return Run(brief, is_held=_is_held(directory))
+        return Run(brief, is_held=_holder(directory) == RUNNER)
     if not (directory / "store").is_dir():
         return Run(Brief(run=directory.name, status=DAMAGED, problem="its store is gone"))
     return Run(brief)
 
 
-def _is_held(directory: Path) -> bool:
-    """Whether somebody runs it: whoever only reads it holds its lock too, and says nowhere how to be reached."""
+def _holder(directory: Path) -> str:
+    """Say who holds the lock of a run: its runner, which says how it can be reached, or somebody who reads or begins it; nothing if nobody does."""
     try:
         lock = os.open(directory / "lock", os.O_RDONLY | os.O_CLOEXEC)
     except OSError:
-        return False
+        return ""
     try:
         fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:
-        return connection(directory) is not None
+        return RUNNER if connection(directory) is not None else READER
     else:
-        return False
+        return ""
     finally:
         os.close(lock)
 

@@ -7,12 +7,10 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import NamedTuple
 
-import click
-
 from dagnats.bus import journal
 from dagnats.bus.link import Link
 from dagnats.cli.listed import note_damage, note_repair
-from dagnats.cli.looks import style_of_stdout
+from dagnats.cli.looks import put, put_json, style_of_stdout
 from dagnats.core.events import AnyEvent, RunFinished
 from dagnats.core.state import StepState
 from dagnats.core.text import encode_json
@@ -75,16 +73,16 @@ def show_run(name: str | None, step: str | None, form: str, *, at: str | None, s
     style = style_of_stdout()
     if step is not None:
         found = step_of(facts, step)
-        lines = [encode_json(step_data(facts, found))] if form == "json" else step_lines(facts, found, style)
+        if form == "json":
+            put_json(encode_json(step_data(facts, found)))
+        else:
+            put(step_lines(facts, found, style), style)
+        return 0
+    status = status_of(facts, seen, total)
+    if form == "json":
+        put_json(encode_json(run_data(facts, status, total=total)))
     else:
-        status = status_of(facts, seen, total)
-        is_data = form == "json"
-        lines = (
-            [encode_json(run_data(facts, status, total=total))]
-            if is_data
-            else run_lines(facts, status, style, total=total)
-        )
-    click.echo("\n".join(lines), color=style.color)
+        put(run_lines(facts, status, style, total=total), style)
     return 0
 
 
@@ -113,10 +111,10 @@ def show_why(words: Sequence[str], form: str) -> int:
         raise UsageError(f"{quoted(step)} is a run: name the step of it too, `dagnats why {step} STEP`{_steps(facts)}")
     found = because(facts, step_of(facts, step).step.id)
     if form == "json":
-        click.echo(encode_json([reason_data(reason) for reason in found]))
+        put_json(encode_json([reason_data(reason) for reason in found]))
     else:
         style = style_of_stdout()
-        click.echo("\n".join(sentences(found, style)), color=style.color)
+        put(sentences(found, style), style)
     return 0
 
 

@@ -119,6 +119,47 @@ def test_what_can_not_be_meant_is_refused(tmp_path):
         assert "Traceback" not in result.text
 
 
+def test_whatever_a_step_says_can_be_printed(tmp_path):
+    write_pipeline(
+        tmp_path,
+        """name: odd
+steps:
+  - id: a
+    outputs: {half: {type: json}}
+    run: |
+      echo 'half="\\ud800 ✓"' >> "$DAGNATS_OUTPUT"
+  - id: "b"
+    if: steps.a.outputs.half == '::error::no'
+    run: "true"
+""",
+    )
+    assert dagnats(["run", "pipeline.yaml"], tmp_path).code == 0
+    for env in ({"PYTHONIOENCODING": "ascii"}, {"GITHUB_ACTIONS": "true"}):
+        for args in (["show", "a"], ["show"], ["why", "b"], ["runs"]):
+            result = dagnats(args, tmp_path, env)
+            assert result.code == 0, result.text
+            assert "Traceback" not in result.text
+            assert not any(line.lstrip().startswith("::") for line in result.text.splitlines())
+    assert data(tmp_path, "show", "a")["outputs"] == {"half": "\ud800 ✓"}
+
+
+def test_a_run_that_goes_on_after_a_crash_says_so(tmp_path):
+    write_pipeline(
+        tmp_path,
+        "name: crash\nsteps:\n  - id: a\n    run: 'echo begun; test -e again || { touch again; sleep 60; }'\n",
+    )
+    with Running(tmp_path) as run:
+        run.wait_for("begun")
+        until_listed(tmp_path, "running", running=["a"])
+        run.process.kill()
+        run.end()
+    assert dagnats(["resume"], tmp_path).code == 0
+    assert data(tmp_path, "runs")[0]["status"] == "succeeded"
+    said = looked(tmp_path, "why", "a")
+    assert "attempt 1 was interrupted, as the runner had ended; attempt 2 followed when the run was resumed" in said
+    assert "\nresumed +" in looked(tmp_path, "show")
+
+
 def test_one_word_may_be_a_step_of_the_newest_run(tmp_path):
     write_pipeline(tmp_path, SHORT)
     dagnats(["run", "pipeline.yaml"], tmp_path)
