@@ -20,6 +20,11 @@ def label(directory: Path) -> str:
     return holder if holder.startswith(directory.name + AGAIN) else directory.name
 
 
+def project(directory: Path) -> Path:
+    """Give the root of the project whose run lies there."""
+    return directory.parents[3 if label(directory) != directory.name else 2]
+
+
 def inner(path: Path) -> Path:
     """Give the directory of a run, of what lies directly beneath that of all."""
     name, again, _ = path.name.partition(AGAIN)

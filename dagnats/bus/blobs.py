@@ -1,7 +1,7 @@
 """Objects that are too large for memory: stored from a file, and read in chunks. Like all objects they are named by the SHA-256 of what is stored."""
 
 import hashlib
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable
 from typing import IO
 
 from nats.js.api import ObjectInfo
@@ -75,13 +75,3 @@ async def _info(link: Link, digest: str) -> ObjectInfo:
             raise JournalError(f"object {digest[:12]} is missing: {error}") from error
 
     return await link.with_objects(ask)
-
-
-async def copy(source: Link, target: Link, digests: Iterable[str], passing: IO[bytes]) -> None:
-    """Have objects of one store in another one too; `passing` is an empty file through which they go. Raises what `get` and `put` do."""
-    for digest in dict.fromkeys(digests):
-        passing.seek(0)
-        passing.truncate()
-        async for chunk in get(source, digest):
-            passing.write(chunk)
-        await put(target, digest, passing, lambda: None)

@@ -14,6 +14,7 @@ from dagnats.cli.looks import put, put_json, style_of_stdout
 from dagnats.core.text import encode_json
 from dagnats.errors import EngineError, JournalError, NewerVersionError
 from dagnats.kept import find, kept
+from dagnats.naming import label
 from dagnats.report.listing import RUNNING, Brief, decoded, encoded, is_newer
 from dagnats.report.runs import DAMAGED, Run, runs_data, runs_lines
 from dagnats.rundir import STATUS, connection, write_status
@@ -48,15 +49,15 @@ def _run(directory: Path) -> Run:
     except OSError:
         data = b""
     if is_newer(data):
-        return Run(Brief(run=directory.name, status=UNKNOWN, problem="a newer dagnats has written it"))
+        return Run(Brief(run=label(directory), status=UNKNOWN, problem="a newer dagnats has written it"))
     found = decoded(data)
     if found is None and _holder(directory):
-        return Run(Brief(run=directory.name, status=RUNNING), is_held=True)  # it begins, or is of an earlier version
-    brief = replace(found or _folded(directory), run=directory.name)
+        return Run(Brief(run=label(directory), status=RUNNING), is_held=True)  # it begins, or is of an earlier version
+    brief = replace(found or _folded(directory), run=label(directory))
     if brief.status == RUNNING:
         return Run(brief, is_held=_holder(directory) == RUNNER)
     if not (directory / "store").is_dir():
-        return Run(Brief(run=directory.name, status=DAMAGED, problem="its store is gone"))
+        return Run(Brief(run=label(directory), status=DAMAGED, problem="its store is gone"))
     return Run(brief)
 
 

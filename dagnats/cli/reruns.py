@@ -15,6 +15,7 @@ from dagnats.definition.project import STDIN
 from dagnats.definition.rerun import Rerun, before
 from dagnats.definition.reuse import Mode
 from dagnats.errors import UsageError
+from dagnats.naming import project
 from dagnats.request import Request
 from dagnats.rundir import journal_end
 from dagnats.stored import find, opened, use
@@ -33,7 +34,7 @@ def asked_for(name: str | None, mode: Mode, steps: Sequence[str]) -> Asked:
     directory = find(name)
     events = use(directory, lambda link, live: _events(link, directory, live=live))
     rerun = Rerun(before(directory.name, events), mode, tuple(steps))
-    return Asked(rerun, file_of(rerun.before.state.started, directory.parents[2]), directory)
+    return Asked(rerun, file_of(rerun.before.state.started, project(directory)), directory)
 
 
 async def _events(link: Link, directory: Path, *, live: bool) -> list[AnyEvent]:

@@ -16,9 +16,10 @@ def complete_run(_ctx: click.Context, _param: click.Parameter, incomplete: str) 
 
     from dagnats.errors import DagnatsError  # noqa: PLC0415 - the same
     from dagnats.kept import kept  # noqa: PLC0415 - the same
+    from dagnats.naming import label  # noqa: PLC0415 - the same
 
     try:
-        names = [path.name for path in kept()[1]]
+        names = [label(path) for path in kept()[1]]
     except DagnatsError:
         return []
     return [CompletionItem(name) for name in names if name.startswith(incomplete)]

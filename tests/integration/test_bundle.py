@@ -121,9 +121,35 @@ def test_a_name_that_another_run_has(project, tmp_path):
     assert said.startswith(f"run {name}~2 is here now (another one is called {name})")
     assert dagnats(["report", f"{name}~2"], there).text == dagnats(["report"], project).text
     assert dagnats(["report", name], there).code == 5  # its journal is of a run with another name
+    listed = dagnats(["runs"], there).text
+    assert f"{name}~2" in listed
     assert "is here already" in opened(there, project / "run.tgz")
     nothing = dagnats(["report", "no-such-run"], there)
     assert f"{name}~2" in nothing.text
+
+
+@pytest.mark.parametrize("is_taken", [False, True])
+def test_a_run_of_elsewhere_is_rerun(tmp_path, is_taken):
+    here, there = tmp_path / "here", elsewhere(tmp_path)
+    here.mkdir()
+    write_pipeline(here, PIPELINE.replace("LONG", "short"))
+    env = {"THE_KEY": "hunter2-hunter2"}
+    assert dagnats(["run"], here, env).code == 1
+    name = run_directory(here).name
+    assert dagnats(["bundle", "-o", "run.tgz"], here).code == 0
+    write_pipeline(there, (here / "pipeline.yaml").read_text().replace("exit 3", "ls each-1 dist"))
+    if is_taken:
+        (there / ".dagnats/runs" / name).mkdir(parents=True)
+    opened(there, here / "run.tgz")
+    rerun = dagnats(["rerun", name + "~2" * is_taken, "--failed"], there, env)
+    assert rerun.code == 0, rerun.text
+    assert (there / "dist/large").read_bytes() == (here / "dist/large").read_bytes()
+    assert (there / "each-2").read_text() == "of 2\n"
+    again = dagnats(["bundle", "-o", "again.tgz"], there)
+    assert again.code == 0, again.text
+    manifest, data = parts_of(there / "again.tgz")
+    assert manifest.run != name
+    assert len(data) == 2 + 3  # with the artifacts that were taken over
 
 
 def test_a_file_is_written_whole_or_not_at_all(project, tmp_path):

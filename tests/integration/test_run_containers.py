@@ -100,6 +100,24 @@ finally:
     nothing_left(used, run_directory(tmp_path).name)
 
 
+def test_files_of_a_step_in_a_container_are_kept(used, tmp_path):
+    text = """
+name: kept
+steps:
+  - id: a
+    container: {image: IMAGE, network: none}
+    run: mkdir -p out/sub; echo inside > out/sub/f; ln -s sub/f out/l; ln -s /etc/passwd out/p
+    artifacts: out
+"""
+    result = ran(used, tmp_path, text)
+    assert result.code == 0, result.text
+    assert "out/p is left out: a link that leads out of the project" in result.text
+    assert check_journal(tmp_path).steps["a"].artifacts["a"].files == 2
+    assert dagnats(["artifacts", "-o", "back"], tmp_path).code == 0
+    assert (tmp_path / "back/out/l").read_text() == "inside\n"
+    assert not (tmp_path / "back/out/p").exists()
+
+
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
 def test_nothing_is_left_however_the_runner_ends(used, tmp_path, number):
     text = "name: long\nsteps:\n  - {id: a, container: {image: IMAGE, network: none}, run: echo ready; sleep 600}\n"
