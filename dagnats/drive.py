@@ -98,6 +98,8 @@ class _Drive:
         await set_up(link)
         runtime = await self._runtime()
         past = prepared.past
+        if past is not None and runtime is not None:
+            await self._remove_containers(past.state)
         started = await self._started() if past is None else past.state.started
         self._feed = Feed(self._reporters(started), prepared.past_events)
         for note in self._notes:
@@ -179,6 +181,15 @@ class _Drive:
             return await find(self._prepared.guardian, os.environ)
         except UsageError as error:
             raise UsageError(f"{plan.file}: {error}; nothing was started") from None
+
+    async def _remove_containers(self, state: RunState) -> None:
+        """Remove the containers that an earlier runner has left: no attempt begins while one before it may still run."""
+        from dagnats.workers.leftovers import Before, remove_of  # noqa: PLC0415 - the same
+
+        before = Before(state.run, state.started.workspace, self._prepared.past_marks)
+        count = await remove_of(self._prepared.guardian, os.environ, before)
+        if count:
+            self._notes.append(f"removed {count} container{'s' if count != 1 else ''} that the runner before has left")
 
     async def _started(self) -> RunStarted:
         """Settle every value from outside: this is the last moment at which a run can be refused."""

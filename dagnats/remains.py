@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 BOX = b".box"
+GONE = ".gone"  # the end of the name of a run's directory that is being removed
 _LOOK_S = 0.01
 
 

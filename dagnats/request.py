@@ -97,6 +97,7 @@ class Prepared(Struct, frozen=True):
     notes: Sequence[str] = ()  # to be said when the run begins
     past: "Past | None" = None  # what another runner has left, which this one goes on with
     past_events: "Sequence[AnyEvent]" = ()
+    past_marks: Sequence[str] = ()  # of the runners before
     dotenv: Mapping[str, Mapping[str, str]] = field(
         default_factory=dict
     )  # variables by the file of each pipeline, "" for the run's

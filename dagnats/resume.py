@@ -53,6 +53,7 @@ def _resume(request: Request, path: Path, accept_loss: bool, consent: Consent) -
             max(len(loaded.lost), loaded.missing),
             [id_ for id_ in begun_once(state) if consent(id_)],
         )
+        marks = [owner.mark for owner in rundir.owners(path)]
         guardian = Guardian.start(inherited(os.environ))
         directory.owned_by(Owner(os.getpid(), guardian.pid, guardian.mark))
         guardian.remove_at_end(directory.passing)
@@ -72,6 +73,7 @@ def _resume(request: Request, path: Path, accept_loss: bool, consent: Consent) -
                 dotenv=dotenv,
                 past=past,
                 past_events=loaded.events,
+                past_marks=marks,
             )
         )
     finally:

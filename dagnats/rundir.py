@@ -25,6 +25,7 @@ from msgspec import json
 from dagnats.errors import EngineError
 from dagnats.fence import Owner, owner_from
 from dagnats.naming import AGAIN, inner
+from dagnats.remains import GONE
 
 KEPT_RUNS = 20
 BEAT_S = 2.0  # so often a runner says that it is alive
@@ -363,6 +364,13 @@ def _locked(path: Path) -> int:
     return descriptor
 
 
+def discard(path: Path) -> None:
+    """Remove the directory of a run, whose lock the caller holds. It is no run any more at once, whatever happens meanwhile. Raises OSError."""
+    gone = path.with_name(f".{path.name}.{os.getpid()}{GONE}")
+    path.rename(gone)
+    shutil.rmtree(gone)
+
+
 def _prune(runs: Path) -> None:
     """Remove all but the newest runs; one that somebody holds the lock of is running, and stays."""
     try:
@@ -375,5 +383,6 @@ def _prune(runs: Path) -> None:
             lock = _locked(inner(Path(entry.path)))
         except OSError:
             continue
-        shutil.rmtree(entry.path, ignore_errors=True)
+        with contextlib.suppress(OSError):
+            discard(Path(entry.path))
         os.close(lock)

@@ -12,7 +12,7 @@ from typing import Any
 import click
 
 from dagnats import __version__
-from dagnats.cli import author, carry, dead, facts, rerun, resume
+from dagnats.cli import author, carry, clean, dead, facts, rerun, resume
 from dagnats.cli.options import (
     FILES_GIVEN,
     FilesLast,
@@ -124,7 +124,15 @@ def report(name: str | None, **files: str | None) -> int:
     return write_reports(name, {kind.removesuffix("_file"): path for kind, path in files.items()})
 
 
-for command in (*author.COMMANDS, *carry.COMMANDS, *dead.COMMANDS, *facts.COMMANDS, *resume.COMMANDS, *rerun.COMMANDS):
+for command in (
+    *author.COMMANDS,
+    *carry.COMMANDS,
+    *clean.COMMANDS,
+    *dead.COMMANDS,
+    *facts.COMMANDS,
+    *resume.COMMANDS,
+    *rerun.COMMANDS,
+):
     cli.add_command(command)
 
 

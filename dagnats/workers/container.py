@@ -268,6 +268,7 @@ def _made(
             "dagnats.step": task.step,
             "dagnats.attempt": str(task.attempt),
             "dagnats.workspace": attempt.workspace,
+            "dagnats.host": os.uname().nodename,  # several may share a daemon
             _RUNNER: attempt.runner,
         },
         mounts=mounts,

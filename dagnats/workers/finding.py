@@ -37,6 +37,23 @@ async def find(guardian: Guardian, environ: Mapping[str, str]) -> Runtime:
     raise UsageError(f"steps with a container need a container runtime: {which}: {'; '.join(reasons)}{then}")
 
 
+async def find_all(guardian: Guardian, environ: Mapping[str, str]) -> tuple[list[Runtime], list[str]]:
+    """Give every runtime that answers, and why one that runs may use and that is there does not."""
+    wanted = environ.get(VARIABLE, "")
+    found, reasons = [], []
+    for name in dict.fromkeys((*NAMES, *([wanted] if wanted.startswith("/") else []))):
+        try:
+            program = _program(name, environ)
+        except _Unusable:
+            continue
+        try:
+            found.append(await _asked(guardian, program, environ))
+        except _Unusable as error:
+            if wanted in ("", name):
+                reasons.append(f"{name}: {error}")
+    return found, reasons
+
+
 def _program(name: str, environ: Mapping[str, str]) -> str:
     """Give the file of a program; entries of PATH that are relative do not count, as they are the workspace's."""
     path = environ.get("PATH")
