@@ -9,11 +9,12 @@ from msgspec.structs import replace
 from dagnats.bus.tasks import Task
 from dagnats.core.codec import service_record
 from dagnats.core.decide import EvaluationError
-from dagnats.core.pipeline import JSON, Container, Service, Step
+from dagnats.core.pipeline import JSON, Container, Service, Step, Wait
 from dagnats.core.planstate import PlanState
 from dagnats.core.restores import restores
 from dagnats.core.state import TERMINAL, RunState, Status, StepState
 from dagnats.core.text import encode_json, has_template
+from dagnats.core.waits import PROMPT_MAX, SIGNAL_RULE, is_signal
 from dagnats.definition.params import accepted_of_step
 from dagnats.errors import UsageError
 from dagnats.rendering import argv_in, artifacts_in, container_in, directory, guarded, refuse_nul, script_in, text_in
@@ -70,6 +71,20 @@ class Dispatch:
         if not isinstance(found, list):
             raise EvaluationError(f"foreach: expected a list, got {_shown(found)}")
         return found
+
+    def wait(self, state: RunState, step: Step) -> Wait:
+        """What the step waits for. Raises EvaluationError."""
+        wait = step.wait
+        if wait is None:
+            raise EvaluationError("it waits for nothing")
+        texts = [wait.signal, wait.prompt]
+        context = self._context(state, step, texts) if any(map(has_template, texts)) else {}
+        signal, prompt = text_in(wait.signal, context, "signal"), text_in(wait.prompt, context, "prompt")
+        if wait.kind == "signal" and not is_signal(signal):
+            raise EvaluationError(f"signal: {_shown(signal)} is no name of a signal: it has {SIGNAL_RULE}")
+        if len(prompt) > PROMPT_MAX:
+            raise EvaluationError(f"prompt: it has {len(prompt):,} characters; at most {PROMPT_MAX:,} are allowed")
+        return replace(wait, signal=signal, prompt=prompt)
 
     def outputs(self, state: RunState, plan: PlanState) -> tuple[Mapping[str, JSON], Mapping[str, str]]:
         """The outputs of a plan that is over; one that can not be rendered is null and has a note why."""

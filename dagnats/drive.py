@@ -20,10 +20,19 @@ from dagnats.core.text import workflow_command
 from dagnats.definition.project import STDIN
 from dagnats.dispatch import Dispatch, pipeline_context
 from dagnats.engine import Engine
-from dagnats.errors import DiskFullError, EngineError, InterruptedEarlyError, RunLostError, UnshownError, UsageError
+from dagnats.errors import (
+    DiskFullError,
+    EngineError,
+    InterruptedEarlyError,
+    ParkedError,
+    RunLostError,
+    UnshownError,
+    UsageError,
+)
 from dagnats.report.feed import Feed
 from dagnats.report.listing import brief, encoded
 from dagnats.report.modes import Surroundings, Wanted, mode_of, reporters, style_of
+from dagnats.report.parked import parked_text
 from dagnats.report.reporter import Reporter
 from dagnats.report.style import Style
 from dagnats.report.view import again_kept
@@ -106,7 +115,9 @@ class _Drive:
             self._note(note)
         colors = {"FORCE_COLOR": "1", "CLICOLOR_FORCE": "1"} if self._style().color else {}
         dispatch = Dispatch(os.environ, colors, allow_privileged=prepared.request.allow_privileged)
-        self._engine = engine = Engine(link, dispatch, self._feed, past or started, prepared.request.failpoint)
+        parks = prepared.request.detach_on_wait
+        failpoint = prepared.request.failpoint
+        self._engine = engine = Engine(link, dispatch, self._feed, past or started, failpoint, parks=parks)
         for number in self._interrupts:
             self._cancel(number)
         kinds = actions(prepared.guardian, prepared.directory.scratch, prepared.dotenv, runtime)
@@ -123,11 +134,12 @@ class _Drive:
         self._watch(self._keep_status(engine))
         try:
             state = await engine.run()
-            await link.settled()
-            await self._feed.close()
+            await self._told(state)
             prepared.directory.seal(*engine.journal_end)
-            prepared.directory.note_status(encoded(brief(state)))
             problem = await self._write_reports()
+        except ParkedError:
+            await self._told(engine.state)
+            raise ParkedError(parked_text(engine.state)) from None
         finally:
             await worker.close()
         if self._feed.broken is not None:
@@ -136,6 +148,13 @@ class _Drive:
         if problem is not None:
             raise UnshownError(f"the run {state.outcome}, but {problem}", state) from problem
         return state
+
+    async def _told(self, state: RunState) -> None:
+        """Have all that was said stored and shown: nothing more happens."""
+        await self._link.settled()
+        if self._feed is not None:
+            await self._feed.close()
+        self._prepared.directory.note_status(encoded(brief(state)))
 
     async def _connect(self) -> None:
         address = await self._prepared.server.ready()

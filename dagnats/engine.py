@@ -17,15 +17,16 @@ import random
 import time
 from collections import deque
 from collections.abc import Sequence
-from typing import NamedTuple, Protocol
 
 from msgspec.structs import replace
 
+from dagnats.awaiting import Awaiting
 from dagnats.bus.asks import CANCEL, SHOWN, Ask, on_asks, reply
 from dagnats.bus.journal import Journal
 from dagnats.bus.link import Link
 from dagnats.bus.reports import Told, answer, on_reports, order_stop
 from dagnats.bus.tasks import publish
+from dagnats.causes import Cause, Claim, Commit, Witness, Woken
 from dagnats.core.cancel import asked_by_user
 from dagnats.core.decide import EvaluationError, Failed, Report, Started, Succeeded, admit, admit_cancel, decide
 from dagnats.core.events import (
@@ -40,37 +41,18 @@ from dagnats.core.events import (
     StepFailed,
     StepScheduled,
     StepSucceeded,
+    StepWaiting,
 )
 from dagnats.core.resume import Past, interruptions
 from dagnats.core.state import RunState
 from dagnats.dispatch import Dispatch
+from dagnats.errors import ParkedError
 from dagnats.failpoint import Failpoint
 from dagnats.limits import Limits
 from dagnats.unclaimed import watch
 
 EVENTS_A_COMMIT = 500
 CLAIM_S = 0.01  # what ends sooner needs no commit of its own for its start
-
-
-class Witness(Protocol):
-    """Somebody who is told of events once they are stored."""
-
-    def events(self, events: Sequence[AnyEvent]) -> None:
-        """Take the events of one commit."""
-
-
-class _Commit(NamedTuple):
-    """Events that become true together, and who is answered then, with what."""
-
-    events: Sequence[AnyEvent]
-    answers: Sequence[tuple[Told | Ask, str]] = ()
-
-
-class _Claim(NamedTuple):
-    """An attempt was let start."""
-
-    started: Started
-    at: float
 
 
 class Engine:
@@ -83,6 +65,8 @@ class Engine:
         witness: Witness,
         begun: RunStarted | Past,
         failpoint: Failpoint | None = None,
+        *,
+        parks: bool = False,
     ) -> None:
         self._link = link
         self._past = begun if isinstance(begun, Past) else None
@@ -92,22 +76,24 @@ class Engine:
         self._journal = Journal(link, self.state.run, self.crash, place=place, previous=last, sequence=sequence)
         self._dispatch = dispatch
         self._witness = witness
-        self._causes: deque[Told | Ask | Failed | CancelRequested | _Claim] = deque()
+        self._parks = parks  # whether it leaves a run that only waits
+        self._causes: deque[Cause] = deque()
         self._has_begun = False  # what is asked for before the first event is sent waits for it
         self._is_due = False  # whether the causes ask for a commit now: what has only started can wait a little
-        self._commits: deque[_Commit] = deque()  # the first is on its way
+        self._commits: deque[Commit] = deque()  # the first is on its way
         self._unstored: set[str] = set()  # steps that those schedule
         self._waiting: dict[str, Told] = {}  # by step: a claim that waits for its schedule to be stored, or for a place
         self._claimed: set[str] = set()  # steps that were let start, which is among the causes
         self._ending: set[str] = set()  # steps whose good end is among the causes, so that their places are free
         self._recording: asyncio.TimerHandle | None = None
         self._limits = Limits(self.state, self._took_too_long)
+        self._awaiting = Awaiting(link, self.state, self._caused, self.crash)
         self._ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._broken = False
         self._shown = self.state.seq if self._past is not None else 0  # the last event that the witness was told of
 
     async def run(self) -> RunState:
-        """Run to the end. Raises EngineError when the engine, not a step, fails."""
+        """Run to the end. Raises EngineError when the engine, not a step, fails, and ParkedError when the run is left alone with its waits."""
         await on_reports(self._link, self.state.run, self._reported)
         await on_asks(self._link, self.state.run, self._asked)
         self._link.on_broken = self.crash
@@ -126,6 +112,7 @@ class Engine:
         finally:
             sender.cancel()
             self._limits.close()
+            self._awaiting.close()
             if self._recording is not None:
                 self._recording.cancel()
         return self.state
@@ -141,6 +128,7 @@ class Engine:
         kept = list(self.state.dispatched)
         events += self._decisions()
         self._commit(events, [])
+        self._awaiting.again()
         for id_ in kept:
             step = self.state.steps[id_]
             if id_ in self.state.dispatched:
@@ -162,11 +150,8 @@ class Engine:
         elif ask.word == SHOWN:
             reply(self._link, ask, seq=self._shown)
         else:
-            reply(
-                self._link,
-                ask,
-                f"run {self.state.run} does not know what `{ask.word}` is: it was started by another dagnats",
-            )
+            unknown = f"run {self.state.run} does not know what `{ask.word}` is: it was started by another dagnats"
+            reply(self._link, ask, unknown)
 
     def _admit_ask(self, ask: Ask, events: list[AnyEvent]) -> str:
         if self.state.finished is not None:
@@ -228,7 +213,7 @@ class Engine:
                     self._causes.append(told)  # it does not begin before that is recorded
                     asyncio.get_running_loop().call_soon(self._record_claims)
                     continue
-                self._causes.append(_Claim(claim, time.time()))
+                self._causes.append(Claim(claim, time.time()))
                 answer(self._link, told, "")
         if self._claimed and self._recording is None:
             self._recording = asyncio.get_running_loop().call_later(CLAIM_S, self._record_claims)
@@ -239,7 +224,13 @@ class Engine:
         self._is_due = self._is_due or bool(self._claimed)
         self._consider_if_idle()
 
-    def _caused(self, cause: Told | Ask | Failed | CancelRequested) -> None:
+    def _park_if_left(self) -> None:
+        """Leave the run when it has nothing to do but to wait."""
+        is_idle = self._parks and not self._commits and not self._causes and not self._waiting
+        if is_idle and self._awaiting.is_all_there_is:
+            self.crash(ParkedError(f"run {self.state.run} waits"))
+
+    def _caused(self, cause: Cause) -> None:
         self._causes.append(cause)
         self._is_due = True
         self._consider_if_idle()
@@ -264,16 +255,19 @@ class Engine:
                     answers.append((cause, self._admit_ask(cause, events)))
                 case Told():
                     answers.append((cause, self._admit(cause.report, time.time(), events)))
-                case _Claim():
+                case Claim():
                     self._admit(cause.started, cause.at, events)
                 case Failed():
                     self._admit(cause, time.time(), events)
+                case Woken():
+                    self._apply(self._awaiting.ended(cause), events)
         events += self._decisions()
         if events:
             self._commit(events, answers)
         else:
             self._answer(answers)
         self._let_start()
+        self._park_if_left()
 
     def _admit(self, report: Report, at: float, events: list[AnyEvent]) -> str:
         """Admit a report; gives why not, or ""."""
@@ -289,7 +283,7 @@ class Engine:
     def _decisions(self) -> list[AnyEvent]:
         """Decide until nothing more follows."""
         decisions: list[AnyEvent] = []
-        while (event := decide(self.state, self._dispatch)) is not None:
+        while (event := decide(self.state, self._dispatch) or self._awaiting.given()) is not None:
             if isinstance(event, StepFailed):
                 event = replace(event, jitter=random.random())  # noqa: S311 - spreads retries
             self.state.apply(event)
@@ -299,8 +293,8 @@ class Engine:
     def _commit(self, events: Sequence[AnyEvent], answers: Sequence[tuple[Told | Ask, str]]) -> None:
         """Append the events, as one commit unless they are too many for one message."""
         parts = [events[start : start + EVENTS_A_COMMIT] for start in range(0, len(events), EVENTS_A_COMMIT)]
-        self._commits.extend(_Commit(part) for part in parts[:-1])
-        self._commits.append(_Commit(parts[-1], answers))
+        self._commits.extend(Commit(part) for part in parts[:-1])
+        self._commits.append(Commit(parts[-1], answers))
         self._append()
 
     def _append(self) -> None:
@@ -329,6 +323,7 @@ class Engine:
             self._append()
         else:
             self._consider_if_idle()
+            self._park_if_left()
         if self.state.finished is not None and not self._commits and not self._ended.done():
             self._ended.set_result(None)
 
@@ -348,6 +343,7 @@ class Engine:
         """Do what one event asks for. Doing it twice is harmless."""
         if isinstance(event, StepSucceeded | StepFailed | StepCancelled):
             self._limits.forget(event.step)
+            self._awaiting.end(event.step)
         match event:
             case StepScheduled():
                 self._unstored.discard(event.step)
@@ -355,6 +351,8 @@ class Engine:
                 self._stop(event)
             case PipelineStarted():
                 self._limits.watch(event.step)
+            case StepWaiting():
+                self._awaiting.begin(event)
             case StepCancelled() if event.attempt > 0:
                 order_stop(self._link, self.state.run, event.step, event.attempt, kill=False)
             case StepFailed(reason=Reason.LOST):

@@ -34,6 +34,12 @@ class EngineError(DagnatsError):
     exit_code = 3
 
 
+class ParkedError(DagnatsError):
+    """The run waits for somebody, or for a time that is far, and was left: its store has all that is needed to go on."""
+
+    exit_code = 4
+
+
 class UnshownError(EngineError):
     """The run is over, in this `state`, but not all of it could be shown or written."""
 

@@ -50,6 +50,7 @@ class Request(Struct, frozen=True):
     secrets_file: str | None = None
     allow_privileged: bool = False
     ephemeral: bool = False
+    detach_on_wait: bool = False
     quiet: bool = False
     verbose: bool = False
     again: Sequence[str] = ()

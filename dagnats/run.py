@@ -77,6 +77,10 @@ def _run(request: Request) -> RunState:
     plan = select(plan, request.selection) if request.rerun is None else request.rerun.selected(plan)
     _check_exit_code_from(request, plan)
     check_reports(request)
+    if request.ephemeral and request.detach_on_wait:
+        raise UsageError(
+            "--detach-on-wait leaves a run to be gone on with, and --ephemeral keeps nothing of it; nothing was started"
+        )
     refuse_privileged(plan, allowed=request.allow_privileged)
     refuse_unset(plan, os.environ)
     params = _params(request, plan)

@@ -12,7 +12,7 @@ from typing import Any
 import click
 
 from dagnats import __version__
-from dagnats.cli import author, carry, clean, dead, facts, rerun, resume
+from dagnats.cli import author, carry, clean, dead, facts, rerun, resume, steer
 from dagnats.cli.options import (
     FILES_GIVEN,
     FilesLast,
@@ -124,15 +124,8 @@ def report(name: str | None, **files: str | None) -> int:
     return write_reports(name, {kind.removesuffix("_file"): path for kind, path in files.items()})
 
 
-for command in (
-    *author.COMMANDS,
-    *carry.COMMANDS,
-    *clean.COMMANDS,
-    *dead.COMMANDS,
-    *facts.COMMANDS,
-    *resume.COMMANDS,
-    *rerun.COMMANDS,
-):
+GROUPS = (author, carry, clean, dead, facts, resume, rerun, steer)
+for command in (command for group in GROUPS for command in group.COMMANDS):
     cli.add_command(command)
 
 

@@ -89,6 +89,12 @@ def surroundings_options(command: Command) -> Command:
         click.option(
             "--ephemeral", is_flag=True, envvar="DAGNATS_EPHEMERAL", help="Keep nothing of the run in the project."
         ),
+        click.option(
+            "--detach-on-wait",
+            is_flag=True,
+            envvar="DAGNATS_DETACH_ON_WAIT",
+            help="Leave the run, with exit code 4, once it only waits: for an approval, a signal, or a time that is far.",
+        ),
     )
     return _with(command, options)
 

@@ -28,6 +28,7 @@ from dagnats.core.pipeline import (
     Service,
     Step,
     Volume,
+    Wait,
 )
 from dagnats.core.text import encode_json
 from dagnats.errors import JournalError, NewerVersionError
@@ -55,6 +56,9 @@ EVENTS: Mapping[str, tuple[type[Any], tuple[str, ...]]] = {
     ),
     "StepScheduled": (events.StepScheduled, ("step", "attempt", "not_before")),
     "StepStarted": (events.StepStarted, ("step", "attempt", "worker")),
+    "StepWaiting": (events.StepWaiting, ("step", "attempt", "kind", "until", "signal", "prompt")),
+    "SignalReceived": (events.SignalReceived, ("step", "attempt", "signal", "revision", "sent_at", "by", "payload")),
+    "ApprovalDecided": (events.ApprovalDecided, ("step", "attempt", "approved", "decided_at", "by", "why")),
     "StepSucceeded": (
         events.StepSucceeded,
         ("step", "attempt", "outputs", "output_bytes", "dropped_bytes", "notes", "summary", "artifacts"),
@@ -96,6 +100,7 @@ _STEP = (
     "id", "name", "needs", "condition", "status_functions", "run", "command", "shell", "working_dir", "env",
     "timeout_s", "idle_timeout_s", "retry", "allow_failure", "outputs", "line", "file",
     "fan_out", "each_condition", "mutex", "handles", "pipeline", "params", "container", "services", "once", "artifacts",
+    "wait",
 )  # fmt: skip
 _PIPELINE = (
     "name", "file", "steps", "finally_steps", "description", "env", "params", "vars", "outputs", "max_parallel",
@@ -118,6 +123,7 @@ _RERUN = ("run", "mode", "steps", "reused", "again", "given")
 _REUSABLE = ("run", "seq", "status", "outputs", "exit_code", "reason", "message", "artifacts")
 _AGAIN = ("why", "names")
 _GIVEN = ("params", "vars")
+_WAIT = ("kind", "duration_s", "signal", "prompt")
 _PARAM = ("type", "default", "required", "enum", "minimum", "maximum", "help", "pattern")
 
 
@@ -153,6 +159,7 @@ RECORDS: tuple[tuple[type[Any], tuple[str, ...]], ...] = (
     (Reusable, _REUSABLE),
     (Again, _AGAIN),
     (Given, _GIVEN),
+    (Wait, _WAIT),
 )
 _DEFAULTS: Mapping[type[Any], Mapping[str, Any]] = {cls: _defaults(cls, fields) for cls, fields in RECORDS}
 
@@ -376,6 +383,7 @@ _OF_STEP: Mapping[str, Callable[[Any], Any]] = {
     "fan_out": _fan_out,
     "container": container_from,
     "artifacts": _artifacts,
+    "wait": lambda record: Wait(**record),
     "outputs": lambda outputs: {name: Output(**output) for name, output in outputs.items()},
 }
 

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple, Protocol
 from msgspec.structs import replace
 
 from dagnats.core.cancel import below, is_spared, outweighs
+from dagnats.core.delay import retry_delay_s
 from dagnats.core.events import (
     AnyEvent,
     Artifact,
@@ -29,9 +30,10 @@ from dagnats.core.events import (
     StepSucceeded,
 )
 from dagnats.core.fanout import INSTANCES_MAX
-from dagnats.core.pipeline import JSON, Retry, Step
+from dagnats.core.pipeline import JSON, Step, Wait
 from dagnats.core.planstate import PlanState
 from dagnats.core.state import BAD, RunState, Status, StepState
+from dagnats.core.waiting import begun, ended
 
 _NAMED = 3  # of the steps that failed, in one message
 
@@ -52,11 +54,14 @@ class Evaluator(Protocol):
     def items(self, state: RunState, step: Step) -> Sequence[JSON]:
         """The list over which the step fans out. Raises EvaluationError, also when it is no list."""
 
+    def wait(self, state: RunState, step: Step) -> Wait:
+        """What the step waits for, instead of running something. Raises EvaluationError."""
+
     def outputs(self, state: RunState, plan: PlanState) -> tuple[Mapping[str, JSON], Mapping[str, str]]:
         """The outputs of a plan that is over, and for each that has no value a note why."""
 
 
-def decide(state: RunState, evaluator: Evaluator) -> AnyEvent | None:  # noqa: PLR0911 - one return a decision
+def decide(state: RunState, evaluator: Evaluator) -> AnyEvent | None:  # noqa: C901, PLR0911 - one return a decision
     """Give the next decision that follows from the state, or None when the next word is someone else's.
 
     Call it again after applying what it gave, until it gives None. As many attempts may wait in the queue as may run, so that whoever has a place free
@@ -66,14 +71,18 @@ def decide(state: RunState, evaluator: Evaluator) -> AnyEvent | None:  # noqa: P
         return None
     if state.doomed:
         return _cancelled(state, state.steps[next(iter(state.doomed))])
+    if state.awaited.answered:
+        return ended(state)
     if state.retries:
-        return _retry(state, state.steps[state.retries[0]])
+        return _retry(state, state.steps[state.retries[0]], evaluator)
     if state.failing:
         return _failed_fast(state, next(iter(state.failing)))
     if state.plan.fail_fast and state.own.any_failed and state.cancel is None and not state.in_finally:
         return _failed_fast(state, None)
     if state.over:
         return _subrun_ended(state, state.steps[next(iter(state.over))], evaluator)
+    if state.places.placeless:
+        return _judge(state, state.steps[state.places.placeless[0]], evaluator)
     if state.ready and (state.forced or len(state.running) + state.queued < 2 * state.started.max_parallel):
         return _judge(state, state.steps[state.ready[0]], evaluator)
     if state.own.is_over:
@@ -124,12 +133,19 @@ def _judge(state: RunState, ready: StepState, evaluator: Evaluator) -> AnyEvent:
         if by:
             return StepBlocked(seq=seq, at=at, step=step.id, by=by)
     try:
-        unwanted = _unwanted(state, ready, evaluator)
-        if unwanted is None and ready.expands:
-            return _expanded(state, step, evaluator)
+        return _unwanted(state, ready, evaluator) or _begun(state, ready, evaluator)
     except EvaluationError as error:
         return StepFailed(seq=seq, at=at, step=step.id, attempt=0, reason=Reason.TEMPLATE, message=str(error))
-    return unwanted or _reused(state, ready) or StepScheduled(seq=seq, at=at, step=step.id, attempt=1)
+
+
+def _begun(state: RunState, ready: StepState, evaluator: Evaluator) -> AnyEvent:
+    """Let the step, its instances or its wait begin, or take it over. Raises EvaluationError."""
+    if ready.expands:
+        return _expanded(state, ready.step, evaluator)
+    reused = _reused(state, ready)
+    if reused is None and ready.step.wait is not None:
+        return begun(state, ready, evaluator.wait(state, ready.step), 1)
+    return reused or StepScheduled(seq=state.seq + 1, at=state.at, step=ready.step.id, attempt=1)
 
 
 def _reused(state: RunState, ready: StepState) -> StepReused | None:
@@ -195,7 +211,7 @@ def _expanded(state: RunState, step: Step, evaluator: Evaluator) -> StepExpanded
     return StepExpanded(seq=state.seq + 1, at=state.at, step=step.id, items=items)
 
 
-def _retry(state: RunState, failed: StepState) -> AnyEvent:
+def _retry(state: RunState, failed: StepState, evaluator: Evaluator) -> AnyEvent:
     if failed.interrupted and not state.forced:  # one that was being stopped is among the doomed
         return StepScheduled(seq=state.seq + 1, at=state.at, step=failed.step.id, attempt=failed.attempt + 1)
     if (
@@ -205,6 +221,8 @@ def _retry(state: RunState, failed: StepState) -> AnyEvent:
         or state.is_cancelled(failed)
     ):
         return _cancelled(state, failed)
+    if failed.step.wait is not None:  # it has waited already
+        return _waits_again(state, failed, evaluator)
     delay_s = retry_delay_s(failed.step.retry, failed.tries, failed.failure.jitter)
     return StepScheduled(
         seq=state.seq + 1,
@@ -215,23 +233,16 @@ def _retry(state: RunState, failed: StepState) -> AnyEvent:
     )
 
 
+def _waits_again(state: RunState, failed: StepState, evaluator: Evaluator) -> AnyEvent:
+    seq, at, id_ = state.seq + 1, state.at, failed.step.id
+    try:
+        return begun(state, failed, evaluator.wait(state, failed.step), failed.attempt + 1)
+    except EvaluationError as error:
+        return StepFailed(seq=seq, at=at, step=id_, attempt=failed.attempt, reason=Reason.TEMPLATE, message=str(error))
+
+
 def _cancelled(state: RunState, step: StepState) -> StepCancelled:
     return StepCancelled(seq=state.seq + 1, at=state.at, step=step.step.id, attempt=step.attempt)
-
-
-def retry_delay_s(retry: Retry, attempt: int, jitter: float) -> float:
-    """Give the wait after the failure of `attempt` (from 1): between half and all of it when the policy asks for jitter."""
-    match retry.strategy:
-        case "fixed":
-            delay_s = retry.initial_delay_s
-        case "linear":
-            delay_s = retry.initial_delay_s * attempt
-        case "exponential":
-            # 64 doublings pass every bound; a larger power would only overflow
-            delay_s = retry.initial_delay_s * retry.multiplier ** min(attempt - 1, 64)
-    if retry.max_delay_s is not None:
-        delay_s = min(delay_s, retry.max_delay_s)
-    return delay_s * (0.5 + jitter / 2) if retry.jitter else delay_s
 
 
 NOTHING: Mapping[str, JSON] = {}  # nobody writes into a report

@@ -10,7 +10,7 @@ from typing import Literal
 
 from msgspec import Struct, field
 
-from dagnats.core.pipeline import JSON, Pipeline
+from dagnats.core.pipeline import JSON, Pipeline, WaitKind
 
 
 class Reason(StrEnum):
@@ -29,6 +29,7 @@ class Reason(StrEnum):
     ARTIFACTS = (
         "artifacts"  # the files that it shall leave could not be kept, or those that it needs not be brought back
     )
+    REJECTED = "rejected"  # somebody said no to what it asked
     ENGINE = "engine"  # the engine or the worker failed around it
 
 
@@ -151,6 +152,43 @@ class StepStarted(Event, frozen=True, kw_only=True):
     step: str
     attempt: int
     worker: str
+
+
+class StepWaiting(Event, frozen=True, kw_only=True):
+    """The attempt is a wait, which needs no worker: for a time ("sleep"), for a `signal` of that name, or for somebody's word on `prompt` ("approval").
+
+    A sleep is over at `until` (unix seconds), and the others fail then, if it is given.
+    """
+
+    step: str
+    attempt: int
+    kind: WaitKind
+    until: float | None = None
+    signal: str = ""
+    prompt: str = ""
+
+
+class SignalReceived(Event, frozen=True, kw_only=True):
+    """The signal for which the attempt waits was sent, `by` whom, at `sent_at` (unix seconds). No other wait gets what has this `revision`."""
+
+    step: str
+    attempt: int
+    signal: str
+    revision: int
+    sent_at: float
+    by: str = ""
+    payload: JSON = None
+
+
+class ApprovalDecided(Event, frozen=True, kw_only=True):
+    """Somebody said yes or no to what the attempt asks, at `decided_at` (unix seconds), and perhaps why."""
+
+    step: str
+    attempt: int
+    approved: bool
+    decided_at: float
+    by: str = ""
+    why: str = ""
 
 
 class StepSucceeded(Event, frozen=True, kw_only=True):
@@ -283,6 +321,9 @@ class RunFinished(Event, frozen=True, kw_only=True):
 StepEvent = (
     StepScheduled
     | StepStarted
+    | StepWaiting
+    | SignalReceived
+    | ApprovalDecided
     | StepSucceeded
     | StepFailed
     | StepInterrupted

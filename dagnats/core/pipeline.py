@@ -14,6 +14,7 @@ JSON = Any  # None, bool, int, float, str, list of JSON, dict of str to JSON
 Strategy = Literal["fixed", "linear", "exponential"]
 OutputType = Literal["string", "integer", "number", "boolean", "json"]
 Keeping = Literal["on_success", "on_failure", "always"]
+WaitKind = Literal["sleep", "signal", "approval"]
 ParamType = Literal["string", "integer", "number", "boolean", "array", "object"]
 
 
@@ -178,8 +179,17 @@ class Service(Struct, frozen=True):
     ready: Ready | None = None
 
 
+class Wait(Struct, frozen=True):
+    """What a step waits for instead of running something: `duration_s`, a `signal` of that name, or somebody's word on `prompt`. Both may hold templates."""
+
+    kind: WaitKind
+    duration_s: float = 0.0
+    signal: str = ""
+    prompt: str = ""
+
+
 class Step(Struct, frozen=True):
-    """One node of the graph. Exactly one of `run`, `command` and `pipeline` is set.
+    """One node of the graph. Exactly one of `run`, `command`, `pipeline` and `wait` is set.
 
     `needs` holds ids of steps in the same list (`steps` or `finally`) only, the rule "waits for the step above" already applied.
     `condition` is the expression of `if`, without braces, or None. `status_functions` are the ones it calls.
@@ -219,6 +229,7 @@ class Step(Struct, frozen=True):
     services: tuple[str, ...] = ()
     once: bool = False
     artifacts: Artifacts | None = None
+    wait: Wait | None = None
 
 
 class Pipeline(Struct, frozen=True):

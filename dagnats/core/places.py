@@ -9,12 +9,13 @@ from dagnats.core.step import StepState
 class Places:
     """The steps whose needs have ended: `ready` holds those that can be judged, in order, and `waiting` those that have to wait.
 
-    `mutexes` says who holds each and who waits for it. A step that fans out takes neither a place nor a mutex: its instances do.
+    Of those that can be judged, `placeless` holds the ones that only wait for something: they take no place, and need not wait for one. `mutexes` says who holds each and who waits for it. A step that fans out takes neither a place nor a mutex: its instances do.
     """
 
     def __init__(self, steps: Mapping[str, StepState]) -> None:
         self._steps = steps
         self.ready: deque[str] = deque()
+        self.placeless: deque[str] = deque()
         self.waiting: dict[str, None] = {}
         self.mutexes: dict[str, deque[str]] = {}
 
@@ -22,7 +23,7 @@ class Places:
         """Let a step be judged, at once or when it is its turn."""
         state = self._steps[id_]
         plan, mutex = state.within, state.step.mutex
-        if not state.expands and plan.bound is not None:
+        if _takes_place(state) and plan.bound is not None:
             if plan.active >= plan.bound:
                 plan.held.append(id_)
                 self.waiting[id_] = None
@@ -38,7 +39,11 @@ class Places:
 
     def _let(self, id_: str) -> None:
         self.waiting.pop(id_, None)
-        self.ready.append(id_)
+        (self.ready if self._steps[id_].step.wait is None else self.placeless).append(id_)
+
+    def judged(self, id_: str) -> None:
+        """Note that a step was judged."""
+        (self.ready if self._steps[id_].step.wait is None else self.placeless).remove(id_)
 
     def give_up(self, id_: str) -> None:
         """Let a step that waits be judged now: it shall not run any more."""
@@ -59,7 +64,11 @@ class Places:
             if line:
                 self._let(line[0])
         plan = state.within
-        if plan.bound is not None and not state.expands:
+        if plan.bound is not None and _takes_place(state):
             plan.active -= 1
             if plan.held:
                 self.enter(plan.held.popleft())
+
+
+def _takes_place(state: StepState) -> bool:
+    return not state.expands and state.step.wait is None

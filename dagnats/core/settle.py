@@ -1,8 +1,10 @@
 """Which status an event gives to a step, where the table allows several."""
 
 from dagnats.core.events import (
+    ApprovalDecided,
     PipelineStarted,
     Reason,
+    SignalReceived,
     StepBlocked,
     StepCancelled,
     StepEvent,
@@ -14,6 +16,7 @@ from dagnats.core.events import (
     StepSkipped,
     StepStarted,
     StepSucceeded,
+    StepWaiting,
 )
 from dagnats.core.pipeline import Step
 from dagnats.core.status import Status
@@ -25,7 +28,7 @@ def settled(state: StepState, event: StepEvent, *, ends_early: bool) -> Status: 
     match event:
         case StepScheduled():
             return Status.WAITING if event.not_before is not None and event.not_before > event.at else Status.QUEUED
-        case StepInterrupted():
+        case StepWaiting() | SignalReceived() | ApprovalDecided() | StepInterrupted():
             return Status.WAITING
         case StepStarted() | PipelineStarted():
             return Status.RUNNING
@@ -55,8 +58,8 @@ def _is_retried(state: StepState, event: StepFailed) -> bool:
         return False
     if event.reason is Reason.LOST and state.step.once:
         return False  # nobody knows what it has done
-    if event.reason in (Reason.TEMPLATE, Reason.ENGINE):
-        return False  # the same values give the same error
+    if event.reason in (Reason.TEMPLATE, Reason.ENGINE, Reason.REJECTED):
+        return False  # the same values give the same error, and a no is an answer
     if retry.on is None:
         return True
     if event.reason in (Reason.TIMEOUT, Reason.IDLE_TIMEOUT):

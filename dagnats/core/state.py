@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from dagnats.core.cancel import below, beneath, is_spared, outweighs, reaches
 from dagnats.core.events import (
     AnyEvent,
+    ApprovalDecided,
     Artifact,
     CancelRequested,
     Outcome,
@@ -17,7 +18,7 @@ from dagnats.core.events import (
     RunFinished,
     RunResumed,
     RunStarted,
-    StepBlocked,
+    SignalReceived,
     StepEvent,
     StepExpanded,
     StepFailed,
@@ -26,15 +27,18 @@ from dagnats.core.events import (
     StepScheduled,
     StepStarted,
     StepSucceeded,
+    StepWaiting,
 )
 from dagnats.core.fanout import cells
 from dagnats.core.groups import Groups
 from dagnats.core.places import Places
 from dagnats.core.planstate import PlanState
-from dagnats.core.rerun import Table, failure_before, is_own_doing
+from dagnats.core.record import record
+from dagnats.core.rerun import Table
 from dagnats.core.settle import settled
 from dagnats.core.status import BAD, TERMINAL, TRANSITIONS, Status
 from dagnats.core.step import StepState
+from dagnats.core.waits import Waits
 from dagnats.errors import JournalError
 
 __all__ = ["BAD", "TERMINAL", "TRANSITIONS", "IllegalEventError", "RunState", "Status", "StepState", "fold"]
@@ -53,8 +57,9 @@ class RunState:
     `ready` holds the steps whose needs have all ended, `retries` those whose failed attempt is followed by another, `doomed` those that a
     cancellation found before they ran, `stopping` those that one found running, `failing` those whose instances, or whose pipeline, stop at the first
     failure, which has come. `dispatched` holds what has a task and no worker yet, `running` what has one; `queued` counts those of `dispatched` that
-    take a place now, as an attempt that waits for its time takes none. `reusable` is what a rerun may take over, `elsewhere` the artifacts of steps whose
-    files were not made in this run, by their ids: who needs such a step is given them back first (`core/restores.py`).
+    take a place now, as an attempt that waits for its time takes none. `awaited` has the steps that wait for something instead of running. `reusable` is what
+    a rerun may take over, `elsewhere` the artifacts of steps whose files were not made in this run, by their ids: who needs such a step is given them back
+    first (`core/restores.py`).
     """
 
     def __init__(self, started: RunStarted) -> None:
@@ -77,6 +82,7 @@ class RunState:
         self.running: dict[str, None] = {}
         self.groups = Groups(self.steps, self.places)
         self.expanded = self.groups.expanded
+        self.awaited = Waits()
         self.queued = 0
         self.instance_count = 0
         self.elsewhere: dict[str, Mapping[str, Artifact]] = {}
@@ -147,7 +153,7 @@ class RunState:
             self.failing.pop(id_, None)
             if id_ in self.subruns:
                 self._cancel_plan(self.subruns[id_], event)
-            elif id_ in self.dispatched:
+            elif id_ in self.dispatched or id_ in self.awaited.open:
                 self.doomed[id_] = event
             elif id_ in self.running and not self._is_forced(id_):
                 self.stopping[id_] = event
@@ -162,7 +168,8 @@ class RunState:
         if event.step is None:
             self.forced = self.forced or event.force
             self._cancel_plan(self.own, event)
-            return [*self.subruns, *self.dispatched, *self.running, *self.expanded, *self.places.waiting]
+            busy = [*self.subruns, *self.dispatched, *self.running, *self.awaited.open]
+            return [*busy, *self.expanded, *self.places.waiting]
         self.failing.pop(event.step, None)
         if target is not None and event.step in self.subruns:
             self._cancel_plan(self.subruns[event.step], event)
@@ -200,7 +207,9 @@ class RunState:
             raise IllegalEventError(
                 f"event {event.seq}: {type(event).__name__} can not make step {event.step} {target} while it is {state.status}"
             )
-        self._record(state, event)
+        record(state, self.steps.get(state.parent or ""), event)
+        if isinstance(event, StepReused) and event.artifacts:
+            self.elsewhere[event.step] = event.artifacts
         self._index(state, event, target)
         self.queued += (target is Status.QUEUED) - (state.status is Status.QUEUED)
         state.status = target
@@ -215,12 +224,12 @@ class RunState:
 
     def _in_place(self, state: StepState, event: StepEvent) -> bool:
         """Say whether what the status alone does not tell fits too: nothing precedes its needs, and one attempt has one task."""
-        if state.instances is not None:
-            return False  # it ends with the last of them
+        if state.instances is not None or not self.awaited.fits(state, event):
+            return False  # what has instances ends with the last of them
         if isinstance(event, PipelineStarted) or (state.step.pipeline is not None and state.status is Status.RUNNING):
             return self._fits_pipeline(state, event)
         if state.status is Status.PENDING:
-            begins = isinstance(event, StepExpanded | StepScheduled | StepReused)
+            begins = isinstance(event, StepExpanded | StepScheduled | StepReused | StepWaiting)
             if begins and isinstance(event, StepExpanded) is not state.expands:
                 return False
             return state.open_needs == 0 and (state.within.in_finally or not state.final)
@@ -243,13 +252,14 @@ class RunState:
     def _index(self, state: StepState, event: StepEvent, target: Status) -> None:
         """Keep the queues that make `decide` quick."""
         id_ = state.step.id
+        self.awaited.apply(event)
+        if isinstance(event, SignalReceived | ApprovalDecided):
+            return
         doom = self.doomed.pop(id_, None) or self.stopping.get(id_)
-        if isinstance(event, StepScheduled):
-            if state.status is Status.WAITING:
-                self.retries.remove(id_)
-            else:
-                self.ready.remove(id_)
-            self.dispatched[id_] = None
+        if isinstance(event, StepScheduled | StepWaiting):
+            (self.retries.remove if state.status is Status.WAITING else self.places.judged)(id_)
+            if isinstance(event, StepScheduled):
+                self.dispatched[id_] = None
         elif isinstance(event, StepStarted):
             self.dispatched.pop(id_, None)
             self.running[id_] = None
@@ -266,8 +276,8 @@ class RunState:
         """An attempt has ended, or the step ends without one."""
         id_ = state.step.id
         if state.status is Status.PENDING:
-            self.ready.remove(id_)
-        if state.status is Status.WAITING and id_ not in self.dispatched:
+            self.places.judged(id_)
+        elif id_ in self.retries:
             self.retries.remove(id_)
         for queue in (self.dispatched, self.running, self.stopping):
             queue.pop(id_, None)
@@ -349,38 +359,6 @@ class RunState:
         for step in plan.final_steps:
             if not step.needs:
                 self.places.enter(step.id)
-
-    def _with_group(self, state: StepState) -> tuple[StepState, ...]:
-        """Give a step and, of an instance, the step whose instance it is."""
-        return (state,) if state.parent is None else (state, self.steps[state.parent])
-
-    def _record(self, state: StepState, event: StepEvent) -> None:
-        """Copy onto the step what later decisions and contexts read."""
-        for one in self._with_group(state):
-            one.ran = one.ran or is_own_doing(event)
-        match event:
-            case StepScheduled():
-                state.attempt, state.not_before, state.worker = event.attempt, event.not_before, None
-            case StepInterrupted():
-                state.interrupted, state.interruptions = True, state.interruptions + 1
-            case StepStarted():
-                state.worker, state.started_at, state.interrupted = event.worker, event.at, False
-                for one in self._with_group(state):
-                    one.first_started_at = event.at if one.first_started_at is None else one.first_started_at
-            case StepSucceeded():
-                state.outputs, state.exit_code, state.artifacts = event.outputs, 0, event.artifacts
-            case StepFailed():
-                state.failure, state.exit_code, state.outputs = event, event.exit_code, event.outputs
-                state.artifacts = event.artifacts
-                state.interrupted = False
-            case StepReused():
-                state.reused, state.exit_code, state.outputs = event, event.exit_code, event.outputs
-                state.failure, state.artifacts = failure_before(event), event.artifacts
-                self.elsewhere |= {event.step: event.artifacts} if event.artifacts else {}
-            case StepBlocked():
-                state.blocked_by = event.by
-            case _:
-                pass
 
 
 def fold(events: Iterable[AnyEvent]) -> RunState:

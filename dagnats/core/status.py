@@ -4,8 +4,10 @@ from collections.abc import Mapping
 from enum import StrEnum
 
 from dagnats.core.events import (
+    ApprovalDecided,
     Event,
     PipelineStarted,
+    SignalReceived,
     StepBlocked,
     StepCancelled,
     StepExpanded,
@@ -16,6 +18,7 @@ from dagnats.core.events import (
     StepSkipped,
     StepStarted,
     StepSucceeded,
+    StepWaiting,
 )
 
 
@@ -43,6 +46,7 @@ _FAILED = frozenset({Status.WAITING, Status.WARNING, Status.FAILED, Status.TIMED
 TRANSITIONS: Mapping[Status, Mapping[type[Event], frozenset[Status]]] = {
     Status.PENDING: {
         StepScheduled: frozenset({Status.QUEUED}),
+        StepWaiting: frozenset({Status.WAITING}),
         StepExpanded: frozenset({Status.RUNNING, Status.SUCCEEDED}),
         StepSkipped: frozenset({Status.SKIPPED}),
         StepReused: frozenset({Status.SUCCEEDED, Status.WARNING}),
@@ -67,6 +71,10 @@ TRANSITIONS: Mapping[Status, Mapping[type[Event], frozenset[Status]]] = {
         StepScheduled: frozenset({Status.WAITING, Status.QUEUED}),
         StepStarted: frozenset({Status.RUNNING}),
         StepInterrupted: frozenset({Status.WAITING}),
+        StepWaiting: frozenset({Status.WAITING}),
+        SignalReceived: frozenset({Status.WAITING}),
+        ApprovalDecided: frozenset({Status.WAITING}),
+        StepSucceeded: frozenset({Status.SUCCEEDED}),
         StepFailed: _FAILED,
         StepCancelled: frozenset({Status.CANCELLED}),
     },

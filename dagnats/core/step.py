@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 from msgspec import Struct, field
 
-from dagnats.core.events import Artifact, StepFailed, StepReused
+from dagnats.core.events import ApprovalDecided, Artifact, SignalReceived, StepFailed, StepReused, StepWaiting
 from dagnats.core.pipeline import JSON, Step
 from dagnats.core.planstate import PlanState
 from dagnats.core.status import Status
@@ -28,9 +28,9 @@ class StepState(Struct):
     `culprit` is the first step, it or one before it, that did not end well, and `failed` is true when it or anything before it failed.
     Both pass from a step to its dependents: they answer `success()` and `failure()`. An instance has a `parent`, a `label` and its `value`: the
     cell of a matrix, or the item of a list. `within` is the plan whose step it is, and `final` says that it is of its `finally`; `subrun` is what its
-    newest attempt has made of the pipeline that it runs. `interrupted` until an attempt has begun that follows on one which its runner's end has ended;
-    `interruptions` counts those. `artifacts` are those of its newest attempt that ended. `reused` says from where it was taken over, and `ran` is true
-    once it, or an instance of it, had to do anything itself.
+    newest attempt has made of the pipeline that it runs, `wait` for what it waits, or has waited, and `answer` what ended that. `interrupted` until an
+    attempt has begun that follows on one which its runner's end has ended; `interruptions` counts those. `artifacts` are those of its newest attempt that
+    ended. `reused` says from where it was taken over, and `ran` is true once it, or an instance of it, had to do anything itself.
     """
 
     step: Step
@@ -60,6 +60,8 @@ class StepState(Struct):
     artifacts: Mapping[str, Artifact] = field(default_factory=dict)
     reused: StepReused | None = None
     ran: bool = False
+    wait: StepWaiting | None = None
+    answer: SignalReceived | ApprovalDecided | None = None
 
     @property
     def tries(self) -> int:

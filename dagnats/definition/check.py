@@ -31,8 +31,9 @@ WORDS = {
     "array": "a list",
     "null": "nothing",
 }
-NO_TEMPLATE = "templates may stand in `name`, `env`, `run`, `command`, `image`, `container` (but for `pull` and `cpus`), `working_dir`, `artifacts`, `vars`, `outputs` and in `params` of a step, and `if` is an expression"
+NO_TEMPLATE = "templates may stand in `name`, `env`, `run`, `command`, `image`, `container` (but for `pull` and `cpus`), `working_dir`, `artifacts`, `signal`, `prompt`, `vars`, `outputs` and in `params` of a step, and `if` is an expression"
 WRITTEN_OUTPUT = 'a step declares its output here, `name: {}`, and writes it: `echo "name=…" >> "$DAGNATS_OUTPUT"`'
+WAITING = ("sleep", "wait_for_signal", "approval")
 YES_NO = {"yes": "true", "on": "true", "y": "true", "no": "false", "off": "false", "n": "false"}
 KEY_HINTS = {
     "steps": "each step begins with `- `",
@@ -82,8 +83,15 @@ def runs_nothing(step: Node, name: str) -> tuple[str, str]:
     hints = {
         "pipeline": "name its file: `pipeline: path`",
         "container": "name its image, for example `image: python:3.12`",
+        "sleep": "say how long it waits: `duration: 30s`",
+        "wait_for_signal": "name the signal: `signal: deployed`",
+        "approval": "say what it asks: `prompt: …`",
     }
-    hint = hints.get(str(kind.value) if kind is not None else "", "a step runs a script, a program or another pipeline")
+    hint = hints.get(
+        str(kind.value) if kind is not None else "", "a step runs a script, a program or another pipeline, or waits"
+    )
+    if kind is not None and str(kind.value) in WAITING:
+        return f"{name} is of type `{kind.value}`, and does not say what it waits for", hint
     return f"{name} has none of `run`, `command` and `pipeline`", hint
 
 

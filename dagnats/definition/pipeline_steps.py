@@ -13,6 +13,7 @@ from dagnats.definition.problems import Problems, listed, quoted
 from dagnats.definition.scopes import Scope
 from dagnats.definition.templates import TemplateCheck
 from dagnats.definition.tree import Node
+from dagnats.definition.waits import WAIT_KEYS, WAIT_WORDS
 from dagnats.definition.words import suggest
 from dagnats.errors import UsageError
 
@@ -34,7 +35,8 @@ MEANINGLESS = {
     "once": "write it at those steps of the pipeline that must not run again",
 }
 SECRETS_HINT = "the pipeline names those that it needs under its own `secrets`"
-KINDS = ("run", "command", "pipeline", "image", "container")
+KINDS = ("run", "command", "pipeline", "image", "container", *WAIT_KEYS)
+TYPES = ["shell", "container", "pipeline", *WAIT_KEYS.values()]
 ELSEWHERE = "those of this pipeline stand at the top of the file, once for all steps"
 
 
@@ -82,14 +84,12 @@ class PipelineSteps:
 
     def _check_kind(self, one: Draft) -> None:
         kind = one.node.get("type")
-        runs = "pipeline" in one.node.fields()
-        others = ("shell", "container") if runs else ("pipeline",)
-        if kind is None or kind.value not in others or one.node.fields().keys().isdisjoint(KINDS):
+        if kind is None or kind.value not in TYPES or one.node.fields().keys().isdisjoint(KINDS):
             return
-        boxed = not {"image", "container"}.isdisjoint(one.node.fields())
-        what, meant = ("in a container", "container") if boxed else ("a script or a program", "shell")
-        what, meant = ("a pipeline", "pipeline") if runs else (what, meant)
-        message = f"step {quoted(one.id)} is of type {quoted(kind.value)}, and it runs {what}"
+        what, meant = _kind(one.node)
+        if kind.value == meant or {kind.value, meant} <= {"shell", "container"}:
+            return  # which of these two it is, the container says
+        message = f"step {quoted(one.id)} is of type {quoted(kind.value)}, and it {what}"
         self._problems.add(kind, message, f"write `type: {meant}`, or nothing")
 
     def _check_params(self, one: Draft, plan: Pipeline, given: Mapping[str, Node]) -> None:
@@ -136,6 +136,18 @@ class PipelineSteps:
             name: as_given(node, plan.params.get(name)) if plan is not None else node.plain()
             for name, node in nodes.items()
         }
+
+
+def _kind(node: Node) -> tuple[str, str]:
+    """What a step does, in words, and the type that says so."""
+    fields = node.fields()
+    waits = next((key for key in WAIT_KEYS if key in fields), None)
+    if waits is not None:
+        return WAIT_WORDS[waits], WAIT_KEYS[waits]
+    if "pipeline" in fields:
+        return "runs a pipeline", "pipeline"
+    boxed = not {"image", "container"}.isdisjoint(fields)
+    return ("runs in a container", "container") if boxed else ("runs a script or a program", "shell")
 
 
 def as_given(node: Node, param: Param | None) -> JSON:

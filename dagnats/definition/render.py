@@ -10,12 +10,14 @@ from msgspec.structs import replace
 
 from dagnats.core.globs import wrong_glob
 from dagnats.core.pipeline import JSON, Pipeline, Service, Step
+from dagnats.core.waits import is_signal
 from dagnats.definition.defaults import MAKING
 from dagnats.definition.known import Known, verdict
 from dagnats.definition.pipeline_steps import MEANINGLESS
 from dagnats.definition.settled import is_unreadable, settled, settled_container, settled_text, settled_words
 from dagnats.definition.tree import Node
 from dagnats.definition.values import as_text, leaves_project
+from dagnats.definition.waits import kind_of, without_meaning
 
 FIRST = ("id", "name", "needs", "if")
 MAX_NAME = 200
@@ -130,12 +132,15 @@ def _fields(node: Node, general: Mapping[str, Node], step: Step) -> dict[str, No
     fields = {**general, **node.fields()}
     if step.pipeline is not None:
         fields = {key: value for key, value in fields.items() if key not in MEANINGLESS}
+    waits = kind_of(node)
+    if waits is not None:
+        fields = {key: value for key, value in fields.items() if key not in without_meaning(waits)}
     if "run" not in fields and "shell" not in node.fields():
         fields.pop("shell", None)  # which has no meaning then, and would be refused
     return fields
 
 
-def _field(key: str, node: Node, step: Step, known: Known) -> JSON:
+def _field(key: str, node: Node, step: Step, known: Known) -> JSON:  # noqa: PLR0911 - one return a field
     match key:
         case "if":
             return _condition(node, step, known)
@@ -144,6 +149,11 @@ def _field(key: str, node: Node, step: Step, known: Known) -> JSON:
             return words if words and words[0] else node.plain()  # a command without a program fails in the run
         case "name":
             return _name(node, known)
+        case "prompt":
+            return _text(node, known) or node.plain()
+        case "signal":
+            name = _text(node, known)
+            return name if is_signal(name) else node.plain()
         case "working_dir":
             return _directory(node, known)
         case "artifacts":

@@ -9,6 +9,7 @@ from msgspec.structs import replace
 from dagnats.core.events import Outcome
 from dagnats.core.pipeline import Pipeline
 from dagnats.core.status import TERMINAL
+from dagnats.core.waits import APPROVAL_OUTPUTS
 from dagnats.definition.needs import Ancestry, Draft
 from dagnats.definition.problems import Problems, listed, quoted
 from dagnats.definition.tree import Node
@@ -168,7 +169,7 @@ class Names(Struct):
                 declared = one.node.get("outputs") or self.defaults.get("outputs")
                 kind = declared.get(name) if declared is not None else None
                 is_json = kind is not None and (found := kind.get("type")) is not None and found.value == "json"
-                if is_json or not {"matrix", "foreach", "pipeline"}.isdisjoint(fields):
+                if is_json or not {"matrix", "foreach", "pipeline", "signal"}.isdisjoint(fields):
                     return None
                 hint = (
                     f"let step {quoted(step)} declare it, `outputs: {{{name}: {{type: json}}}}`, and write it as JSON"
@@ -277,7 +278,13 @@ class Names(Struct):
         return self._output(name, inner) or self._field(f"steps.{name}", rest, (*STEP_FIELDS, "cells"))
 
     def _output(self, name: str, rest: tuple[str, ...]) -> Finding | None:
-        """Say whether a step runs a pipeline that does not give such an output."""
+        """Say whether a step does not give such an output: one that runs a pipeline, asks for an approval, or sleeps."""
+        fields = (self.main.get(name) or self.last[name]).node.fields()
+        given = APPROVAL_OUTPUTS if "prompt" in fields else () if "duration" in fields else None
+        if given is not None and rest[:1] == ("outputs",) and rest[1:] and rest[1] not in given:
+            what = "asks for an approval" if given else "sleeps"
+            hint = f"it has {listed(given) or 'no outputs'}"
+            return Finding(f"step {quoted(name)} {what}, and has no output {quoted(rest[1])}", hint)
         plan = self.runs.get(name)
         if plan is None or rest[:1] != ("outputs",) or not rest[1:] or rest[1] in plan.outputs:
             return None

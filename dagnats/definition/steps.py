@@ -19,6 +19,7 @@ from dagnats.definition.scopes import Scope, with_secrets
 from dagnats.definition.services import Services
 from dagnats.definition.templates import TemplateCheck
 from dagnats.definition.tree import Node
+from dagnats.definition.waits import kind_of, wait_of, without_meaning
 
 if TYPE_CHECKING:
     from dagnats.definition.strict import Strict
@@ -75,9 +76,11 @@ class Steps:
 
     def _step(self, one: Draft, scope: Scope, *, fan_out: FanOut | None = None, handles: str | None = None) -> Step:
         fields = {**self._defaults, **one.node.fields()}
-        runs = "pipeline" in fields
+        waits = kind_of(one.node)
+        runs = "pipeline" in fields or waits is not None
         if runs:
-            fields = {key: node for key, node in fields.items() if key not in MEANINGLESS}
+            gone = MEANINGLESS if waits is None else without_meaning(waits)
+            fields = {key: node for key, node in fields.items() if key not in gone}
         self._pipeline_steps.check(one, fields, self._templates, scope)
         plan = self._pipeline_steps.plans.get(one.id)
         container = self._containers.of(one, scope) if not runs else None
@@ -93,6 +96,8 @@ class Steps:
             self._strict.command(fields.get("command", NOTHING), scope)
         secret = with_secrets(scope)
         timeout = self._once(self._duration, fields.get("timeout", NOTHING))
+        if scope.last and timeout is None and waits != "duration":
+            timeout = FINALLY_TIMEOUT_S
         file, line = self._problems.local(one.node.line)
         return Step(
             id=one.id,
@@ -105,7 +110,7 @@ class Steps:
             shell=shell,
             working_dir=self._working_dir(fields.get("working_dir"), scope),
             env=self._env(one.node.get("env"), secret) if not runs else {},
-            timeout_s=FINALLY_TIMEOUT_S if scope.last and timeout is None else timeout,
+            timeout_s=timeout,
             idle_timeout_s=self._once(self._duration, fields.get("idle_timeout", NOTHING)),
             retry=self._once(self._retry, fields["retry"]) if "retry" in fields else Retry(),
             allow_failure=self._once(values.allow_failure, fields.get("allow_failure", NOTHING)),
@@ -122,6 +127,7 @@ class Steps:
             container=container,
             services=self.services.of_step(fields.get("services"), scope.place) if not runs else (),
             artifacts=self._keeper.of_step(fields.get("artifacts"), scope) if not runs else None,
+            wait=wait_of(one.node, waits, self._templates, scope, self._problems) if waits is not None else None,
         )
 
     def _shell(self, one: Draft, fields: dict[str, Node]) -> str | tuple[str, ...]:

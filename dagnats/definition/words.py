@@ -17,8 +17,8 @@ def _by_word(hints: dict[str, str]) -> dict[str, str]:
     return {word: hint for hint, words in hints.items() for word in words.split()}
 
 
-LATER_STEP = """once duration signal agent
-provider model base_url api_key_env system prompt context tools loop budget output_schema checks temperature reasoning
+LATER_STEP = """once agent
+provider model base_url api_key_env system context tools loop budget output_schema checks temperature reasoning
 max_output_tokens observation_max_bytes sandbox network protect price"""
 UNSUPPORTED: dict[str, frozenset[str]] = {
     "pipeline": frozenset({"budget"}),
@@ -59,13 +59,16 @@ STEP_WORDS = _by_word({
     "did you mean `params`?": "inputs parameters with_params arguments",
     "did you mean `pipeline`?": "workflow trigger call sub_pipeline subpipeline include_pipeline dag",
     "did you mean `finally`, beside `steps`?": "on_exit cleanup always_run",
+    "did you mean `duration`? A step that has one waits, and runs nothing": "sleep delay wait pause sleep_seconds wait_seconds",
+    "did you mean `signal`? A step that has one waits for it, and runs nothing": "wait_for_signal wait_for event wait_for_event",
+    "did you mean `prompt`? A step that has one asks for an approval, and runs nothing": "approval approve manual confirm question approvers manual_confirmation",
     STAGES: "stage stages",
 })  # fmt: skip
 INCLUDED = "a file that is included holds `steps`, `params`, `vars`, `env`, `services` and `include`; this belongs in the file that is run"
 FOREIGN: dict[str, dict[str, str]] = {
     "step": STEP_WORDS,
     "defaults": STEP_WORDS | _by_word({
-        "`id`, `needs`, and what a step runs have no defaults": "id needs run command pipeline params type",
+        "`id`, `needs`, and what a step runs or waits for have no defaults": "id needs run command pipeline params type duration signal prompt",
     }),
     "pipeline": _by_word({
         "did you mean `steps`, one list of all steps?": "jobs tasks pipeline workflow targets nodes dag",
@@ -285,7 +288,10 @@ ENUM_WORDS = {
         "json": "did you mean `object`, or `array`?",
         "docker": "did you mean `container`?",
         "podman": "did you mean `container`?",
-        **dict.fromkeys(("agent_loop", "approval", "sleep", "wait_for_signal"), LATER_KIND),
+        **dict.fromkeys(("agent_loop",), LATER_KIND),
+        **dict.fromkeys(("wait", "delay", "pause"), "did you mean `sleep`?"),
+        **dict.fromkeys(("signal", "event", "wait_for_event"), "did you mean `wait_for_signal`?"),
+        **dict.fromkeys(("manual", "approve", "confirm", "gate"), "did you mean `approval`?"),
     },
     "strategy": {
         "constant": "did you mean `fixed`?",

@@ -7,7 +7,7 @@ from msgspec import Struct
 from dagnats.core.graph import graph_of, levels
 from dagnats.core.pipeline import JSON, Pipeline, Step
 from dagnats.report.lanes import drawn
-from dagnats.report.plan import instances, service_traits, traits
+from dagnats.report.plan import instances, service_traits, traits, wait_data, wait_text
 from dagnats.report.view import clean
 
 _MAX_NOTE = 60
@@ -157,6 +157,7 @@ def graph_data(plan: Pipeline) -> JSON:
                 "instances": instances(step),
                 "handles": step.handles,
                 "pipeline": step.pipeline,
+                "wait": wait_data(step.wait),
                 "image": step.container.image if step.container is not None else None,
                 "services": list(step.services),
                 "line": step.line,
@@ -188,6 +189,8 @@ def _lines(step: Step, marks: Marks) -> list[str]:
         lines.append(f"runs {clean(step.pipeline)}")
     if step.container is not None:
         lines.append(f"in {clean(step.container.image)}")
+    if step.wait is not None:
+        lines.append(wait_text(step.wait))
     return lines
 
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from dagnats.core.fanout import cells, labels
 from dagnats.core.graph import graph_of, levels
-from dagnats.core.pipeline import JSON, Artifacts, Pipeline, Retry, Service, Step
+from dagnats.core.pipeline import JSON, Artifacts, Pipeline, Retry, Service, Step, Wait
 from dagnats.core.privileges import refused
 from dagnats.core.text import encode_json
 from dagnats.definition.known import Known, Verdict, verdict
@@ -148,10 +148,7 @@ def _details(step: Step, found: Verdict) -> Iterator[str]:
 
 def traits(step: Step) -> Iterator[str]:
     """Say what is special about a step, beside what it waits for and its bounds."""
-    if step.pipeline is not None:
-        yield f"runs {clean(step.pipeline)}"
-    if step.container is not None:
-        yield f"in {clean(step.container.image)}"
+    yield from _does(step)
     if step.handles is not None:
         yield f"only when {step.handles} has failed"
     names = instances(step)
@@ -176,10 +173,39 @@ def _rules(step: Step) -> Iterator[str]:
         yield "may fail"
 
 
+def _does(step: Step) -> Iterator[str]:
+    if step.pipeline is not None:
+        yield f"runs {clean(step.pipeline)}"
+    if step.container is not None:
+        yield f"in {clean(step.container.image)}"
+    if step.wait is not None:
+        yield wait_text(step.wait)
+
+
 def _kept(artifacts: Artifacts) -> str:
     shown = ", ".join(_cut(clean(path)) for path in artifacts.paths[:_MAX_NEEDS])
     when = {"on_success": "", "on_failure": " when it fails", "always": " always"}[artifacts.when]
     return shown + _more(len(artifacts.paths) - _MAX_NEEDS) + when
+
+
+def wait_text(wait: Wait) -> str:
+    """Say what a step waits for."""
+    match wait.kind:
+        case "sleep":
+            return f"sleeps {_span(wait.duration_s)}"
+        case "signal":
+            return f"waits for the signal {clean(wait.signal)}"
+        case "approval":
+            return f"asks for an approval: {_cut(clean(wait.prompt))}"
+
+
+def wait_data(wait: Wait | None) -> JSON:
+    """What a step waits for, as data."""
+    if wait is None:
+        return None
+    details: dict[str, JSON] = {"sleep": wait.duration_s, "signal": wait.signal, "approval": wait.prompt}
+    name = {"sleep": "duration_s", "signal": "signal", "approval": "prompt"}[wait.kind]
+    return {"kind": wait.kind, name: details[wait.kind]}
 
 
 def service_traits(service: Service) -> Iterator[str]:
@@ -230,6 +256,7 @@ def _data(steps: Sequence[Step], verdicts: Verdicts) -> list[JSON]:
             "once": step.once,
             "handles": step.handles,
             "pipeline": step.pipeline,
+            "wait": wait_data(step.wait),
             "params": dict(step.params),
             "services": list(step.services),
             "artifacts": _artifacts(step),

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from dagnats.core.events import (
     AnyEvent,
+    ApprovalDecided,
     CancelledBy,
     CancelRequested,
     Outcome,
@@ -20,6 +21,7 @@ from dagnats.core.events import (
     StepSkipped,
     StepStarted,
     StepSucceeded,
+    StepWaiting,
 )
 from dagnats.core.graph import critical_path
 from dagnats.core.planstate import PlanState
@@ -98,13 +100,16 @@ def block_title(state: RunState | None, owner: tuple[str, int], *, goes_on: bool
     return id_ + (f": {name}" if name and name != id_ else "") + (f" ({', '.join(notes)})" if notes else "")
 
 
-def event_line(state: RunState, event: AnyEvent, style: Style, *, verbose: bool) -> str | None:
+def event_line(state: RunState, event: AnyEvent, style: Style, *, verbose: bool) -> str | None:  # noqa: PLR0911 - one line an event
     """Say what an event means, in one line, or None when that is not worth one. `state` is the one after the event."""
     if isinstance(event, CancelRequested):
         what = f" {event.step}" if event.step is not None and event.by is CancelledBy.TIMEOUT else ""
         return style.paint(f"{style.sign('-')} cancelling{what}: {clean(event.why)}", _YELLOW)
     if isinstance(event, RunResumed | StepInterrupted):
         return style.paint(f"{style.sign('↻')} {_resumed(state, event)}", _YELLOW)
+    if isinstance(event, StepWaiting):
+        how = f"{waiting_text(event)}{_limit(event)}{answer_command(state.run, event)}"
+        return style.paint(f"{style.sign('…')} {event.step}: {how}", _YELLOW)
     if isinstance(event, StepScheduled) and event.attempt > 1 and not state.steps[event.step].interrupted:
         return style.paint(f"{style.sign('↻')} {event.step}: {_retried(state, event)}", _YELLOW)
     if isinstance(event, StepSucceeded | StepFailed | StepReused | StepSkipped | StepBlocked | StepCancelled):
@@ -129,6 +134,45 @@ def _resumed(state: RunState, event: RunResumed | StepInterrupted) -> str:
     lost = event.lost_commits
     damage = f"; {lost:,} commit{'s' * (lost != 1)} after that could not be used" if lost else ""
     return f"resumed, {ended:,} step{'s' * (ended != 1)} had ended{damage}"
+
+
+def waiting_text(wait: StepWaiting) -> str:
+    """Say what a step waits for."""
+    tries = f" (attempt {wait.attempt})" if wait.attempt > 1 else ""
+    match wait.kind:
+        case "sleep":
+            return f"sleeps{tries}"
+        case "signal":
+            return f"waits for the signal {wait.signal}{tries}"
+        case "approval":
+            return f"waits for an approval{tries}: {clean(wait.prompt)}"
+
+
+def answer_command(run: str, wait: StepWaiting) -> str:
+    """Say how somebody ends a wait, behind what it is."""
+    match wait.kind:
+        case "approval":
+            return f"; dagnats approve {run} {shlex.quote(wait.step)}"
+        case "signal":
+            return f"; dagnats signal {run} {wait.signal}"
+        case "sleep":
+            return ""
+
+
+def _limit(wait: StepWaiting) -> str:
+    if wait.until is None:
+        return ""
+    span = duration(max(0.0, wait.until - wait.at))
+    return f" for {span}" if wait.kind == "sleep" else f" (within {span})"
+
+
+def answer_text(step: StepState) -> str:
+    """Say who ended the wait of a step, and why, if somebody has."""
+    given = step.answer
+    by = f" by {clean(given.by)}" if given is not None and given.by else ""
+    if isinstance(given, ApprovalDecided):
+        return f"{'approved' if given.approved else 'rejected'}{by}" + (f": {clean(given.why)}" if given.why else "")
+    return f"signal {given.signal} sent{by}" if given is not None else ""
 
 
 def _beginning(state: RunState, event: StepStarted | PipelineStarted) -> str:
@@ -197,7 +241,7 @@ def why(step: StepState) -> str:  # noqa: PLR0911 - one answer a status
         case Status.SUCCEEDED if taken:
             return taken
         case Status.SUCCEEDED:
-            return tries.strip(" ()")
+            return answer_text(step) + tries if step.answer is not None else tries.strip(" ()")
         case Status.FAILED | Status.TIMED_OUT | Status.WARNING if step.failure is not None:
             allowed = " (allowed)" if step.status is Status.WARNING else ""
             return step.failure.message + tries + allowed + (f", {taken}" if taken else "")

@@ -22,14 +22,18 @@ from dagnats.core.events import (
     RunFinished,
     RunResumed,
     RunStarted,
+    SignalReceived,
     StepInterrupted,
     StepScheduled,
     StepStarted,
+    StepWaiting,
 )
-from dagnats.core.pipeline import Container, FanOut, Pipeline, Retry, Step, Volume
+from dagnats.core.pipeline import Container, FanOut, Pipeline, Retry, Step, Volume, Wait
 from dagnats.core.planstate import PlanState
 from dagnats.core.resume import interruptions
 from dagnats.core.state import TERMINAL, IllegalEventError, RunState, Status, StepState, fold
+from dagnats.core.waiting import Posted, answer, elapsed
+from dagnats.core.waits import approval_key
 from dagnats.definition.select import Selection, select
 from dagnats.dispatch import Dispatch
 from dagnats.errors import UsageError
@@ -76,6 +80,12 @@ CONTAINERS = st.sampled_from([
 ])  # fmt: skip
 
 
+# two names of signals, so that several steps wait for the same one
+WAITS = st.sampled_from([
+    *[None] * 6, Wait("sleep", duration_s=2.0), Wait("signal", signal="go"), Wait("signal", signal="on"), Wait("approval", prompt="{{ run.id }}?"),
+])  # fmt: skip
+
+
 @st.composite
 def step_lists(draw: st.DrawFn, prefix: str, least: int, most: int, files: Sequence[str] = ()) -> tuple[Step, ...]:
     """Give steps of which each needs some of those before it, and some run the pipelines of files."""
@@ -86,14 +96,18 @@ def step_lists(draw: st.DrawFn, prefix: str, least: int, most: int, files: Seque
         condition = draw(st.sampled_from(CONDITIONS))
         asks = condition is not None and condition.endswith("()")
         file = draw(st.sampled_from([None, None, None, *files]))
+        wait = draw(WAITS) if file is None else None
+        runs = file is None and wait is None
         steps.append(
             Step(
                 id=f"{prefix}{number}",
                 needs=tuple(needs),
                 condition=condition,
                 status_functions=frozenset([condition.removesuffix("()")] if asks else []),
-                run="true" if file is None else None,
-                container=draw(CONTAINERS) if file is None else None,
+                run="true" if runs else None,
+                container=draw(CONTAINERS) if runs else None,
+                wait=wait,
+                timeout_s=draw(st.sampled_from([None, 3.0])) if wait is not None and wait.kind != "sleep" else None,
                 pipeline=file,
                 retry=draw(RETRIES),
                 once=draw(st.sampled_from([False, False, False, True])),
@@ -180,6 +194,8 @@ class World:
         self.ended: dict[str, dict[str, Any]] = {}
         self.claims: set[tuple[str, int]] = set()
         self.unwanted: set[tuple[str, int]] = set()
+        self.posted: dict[str, list[Posted]] = {}
+        self.revisions = 0
         self.cancel_at = cancel_at
         self.together = together  # whether several things may happen before what follows is decided
         self.crashes = crashes  # how probable one is at every turn
@@ -216,11 +232,15 @@ class World:
             can.append(lambda: self._end(attempt))
             if self.chance.random() < 0.1:
                 can.append(lambda: self._lose(attempt))
+        if self.state.awaited.open or self.chance.random() < 0.05:
+            can.append(self._post)
+        if self.state.awaited.open and self.chance.random() < 0.5:
+            can.append(lambda: self._elapse(self.chance.choice(list(self.state.awaited.open))))
         if self.cancel_at is not None and self.state.cancel is not None and self.chance.random() < 0.05:
             can.append(self._cancel)
         if not can:
             self._decide()
-            if self.state.finished is not None:
+            if self.state.finished is not None or self.state.awaited.open:
                 return
             assert self.tasks, f"nothing can happen any more: {everything(self.state)}"
             self.now = max(self.now, min(self.tasks.values()))
@@ -271,6 +291,26 @@ class World:
         self.told.clear()
         self._decide()
 
+    def _post(self) -> None:
+        """Somebody sends a signal, or decides, whether anybody waits for it or not; what was decided stays."""
+        approvals = [approval_key(id_) for id_, step in self.state.steps.items() if step.step.wait is not None]
+        key = self.chance.choice(["go", "on", *approvals])
+        value = {"approved": self.chance.random() < 0.8} if "." in key else self.chance.choice([None, 1, {"k": 1}])
+        self.revisions += 1
+        if "." not in key or key not in self.posted:
+            self.posted.setdefault(key, []).append(Posted(key, self.revisions, self.now, "somebody", value))
+
+    def _elapse(self, id_: str) -> None:
+        """The clock says that a time has come, rightly or not."""
+        wait = self.state.awaited.open[id_]
+        if self.chance.random() < 0.3 and wait.until is not None:
+            self.now = max(self.now, wait.until)
+        attempt = wait.attempt - (self.chance.random() < 0.1)
+        event = elapsed(self.state, id_, attempt, at=self.now, jitter=self.chance.random())
+        if event is not None:
+            assert (wait.until or 0.0) <= self.now
+            self._apply(event)
+
     def _repeat(self) -> None:
         assert not self._report(self.chance.choice(self.told)), "a repeated report changes nothing"
 
@@ -305,7 +345,7 @@ class World:
         return True
 
     def _decide(self) -> None:
-        while (event := decide(self.state, self.dispatch)) is not None:
+        while (event := decide(self.state, self.dispatch) or answer(self.state, self.posted, self.now)) is not None:
             self._apply(event)
 
     def _apply(self, event: AnyEvent) -> None:
@@ -324,7 +364,7 @@ class World:
 
     def _allowed(self, event: AnyEvent) -> None:
         """What must hold before an event, said without the state's own queues."""
-        if isinstance(event, StepScheduled):
+        if isinstance(event, StepScheduled | StepWaiting):
             step = self.state.steps[event.step]
             beside = {id_: other for id_, other in self.state.steps.items() if other.within is step.within}
             before = {id_ for id_, other in beside.items() if step.final and not other.final}
@@ -345,6 +385,8 @@ class World:
             if status is Status.RUNNING and not steps[id_].expands and id_ not in self.state.subruns
         }
         assert running == set(self.state.running)
+        waits = {id_ for id_, step in steps.items() if step.status is Status.WAITING and step.step.wait is not None}
+        assert waits == set(self.state.awaited.open) | {id_ for id_ in self.state.retries if id_ in waits}
         assert len(running) <= self.state.started.max_parallel
         unwanted = {id_ for id_ in running if (id_, steps[id_].attempt) in self.unwanted}
         assert unwanted == set(self.state.stopping), "what a cancellation is meant for is told to stop"
@@ -375,7 +417,7 @@ class World:
             under_way = [
                 step
                 for step in self.state.steps.values()
-                if step.within is plan and step.status in OPEN and not step.expands
+                if step.within is plan and step.status in OPEN and not step.expands and step.step.wait is None
             ]
             assert plan.bound is None or len(under_way) <= plan.bound
 
@@ -396,6 +438,8 @@ def everything(state: RunState) -> dict[str, Any]:
         "steps": {id_: fields_of(step) for id_, step in state.steps.items()},
         "queues": [list(state.ready), list(state.retries), list(state.dispatched), list(state.running)],
         "doomed": list(state.doomed),
+        "waits": {name: deepcopy(value) for name, value in vars(state.awaited).items()},
+        "placeless": list(state.places.placeless),
         "mutexes": {name: list(line) for name, line in state.places.mutexes.items()},
         "fan-outs": [list(state.expanded), list(state.failing), state.instance_count],
         "plans": [plan_fields(plan) for plan in (state.own, *state.subruns.values())],
@@ -423,6 +467,9 @@ def test_any_run_ends_and_is_what_its_journal_says(world: World):
     state = world.state
     statuses = {step.status for step in state.steps.values() if step.within is state.own}
     assert not state.subruns
+    assert not any((state.places.placeless, state.awaited.open, state.awaited.answered, state.awaited.asked))
+    signals = [event.revision for event in world.events if isinstance(event, SignalReceived)]
+    assert len(signals) == len(set(signals)), "a signal counts once"
     assert not any(
         (state.places.waiting, state.over, state.doomed, state.stopping, state.failing, state.dispatched, state.running)
     )

@@ -23,7 +23,8 @@ DEFAULT_COMMAND = "dagnats run pipeline.yaml"
 
 _VARYING = (
     (re.compile(r"(\b(?:re)?run |\brerun of |\breused from |\"run\":\")[a-z]+-[a-z]+-\d+\b"), r"\1RUN"),
-    (re.compile(r'"at":\d+\.\d+'), '"at":TIME'),
+    (re.compile(r"\b(dagnats (?:approve|signal|resume) )[a-z]+-[a-z]+-\d+\b"), r"\1RUN"),
+    (re.compile(r'"(at|until)":\d+(\.\d+)?'), r'"\1":TIME'),
     (re.compile(r"\bworker-[0-9a-f]{8}\b"), "WORKER"),
     (re.compile(r'"versions":\{[^}]*\}'), '"versions":VERSIONS'),
     (re.compile(r'"jitter":[0-9.e-]+'), '"jitter":JITTER'),

@@ -8,12 +8,14 @@ from msgspec.structs import replace
 from dagnats.core.decide import EvaluationError, Failed, Opened, Report, Started, Stopped, Succeeded, admit, decide
 from dagnats.core.events import (
     AnyEvent,
+    ApprovalDecided,
     CancelledBy,
     CancelRequested,
     PipelineStarted,
     Reason,
     RunFinished,
     RunStarted,
+    SignalReceived,
     StepBlocked,
     StepCancelled,
     StepExpanded,
@@ -23,10 +25,13 @@ from dagnats.core.events import (
     StepSkipped,
     StepStarted,
     StepSucceeded,
+    StepWaiting,
 )
-from dagnats.core.pipeline import Pipeline, Retry, Step
+from dagnats.core.pipeline import Pipeline, Retry, Step, Wait
 from dagnats.core.planstate import PlanState
 from dagnats.core.state import RunState, fold
+from dagnats.core.waiting import Posted, answer, elapsed
+from dagnats.core.waits import approval_key
 
 STATUS_FUNCTIONS = ("success", "failure", "always", "cancelled")
 VERBS = {
@@ -40,6 +45,9 @@ VERBS = {
     StepBlocked: "block",
     StepCancelled: "cancel",
     PipelineStarted: "open",
+    StepWaiting: "wait",
+    SignalReceived: "receive",
+    ApprovalDecided: "decide",
 }
 
 
@@ -47,7 +55,7 @@ def step(id_: str, *needs: str, when: str | None = None, retries: int = 0, **mor
     """Give a step; `when` is its condition, `retries` are attempts beyond the first."""
     asks = frozenset(name for name in STATUS_FUNCTIONS if when is not None and f"{name}()" in when)
     more = {"retry": Retry(max_attempts=retries + 1), **more}
-    script = None if "pipeline" in more else "true"
+    script = None if {"pipeline", "wait"} & set(more) else "true"
     return Step(id=id_, needs=needs, condition=when, status_functions=asks, run=script, **more)
 
 
@@ -78,6 +86,11 @@ class Answers:
     def values(self, state: RunState, asked: Step) -> Mapping[str, Any]:
         return {"asked": asked.condition}
 
+    def wait(self, state: RunState, asked: Step) -> Wait:
+        if asked.wait.prompt == "broken":
+            raise EvaluationError("prompt: no such name")
+        return asked.wait
+
     def items(self, state: RunState, asked: Step) -> list[Any]:
         return asked.fan_out.items
 
@@ -94,11 +107,12 @@ class Playbook:
         self.state = RunState(started)
         self.events: list[AnyEvent] = [started]
         self.now = 1000.0
+        self.posted: dict[str, list[Posted]] = {}
         self.first = self._follow()
 
     def _follow(self) -> list[str]:
         told: list[str] = []
-        while (event := decide(self.state, Answers())) is not None:
+        while (event := decide(self.state, Answers()) or answer(self.state, self.posted, self.now)) is not None:
             self.state.apply(event)
             self.events.append(event)
             told.append(line(event))
@@ -147,6 +161,20 @@ class Playbook:
     def stopped(self, id_: str, worker: str = "w1") -> list[str]:
         return self.report(Stopped(step=id_, attempt=self._attempt(id_, None), worker=worker))
 
+    def post(self, key: str, value: Any = None, by: str = "anna") -> list[str]:
+        """Somebody puts something for the run."""
+        revision = sum(map(len, self.posted.values())) + 1
+        self.posted.setdefault(key, []).append(Posted(key, revision, self.now, by, value))
+        return self._follow()
+
+    def approve(self, id_: str, why: str = "", *, approved: bool = True) -> list[str]:
+        return self.post(approval_key(id_), {"approved": approved, "why": why})
+
+    def elapse(self, id_: str, attempt: int | None = None) -> list[str]:
+        """The clock says that the time of a wait has come."""
+        event = elapsed(self.state, id_, self._attempt(id_, attempt), at=self.now, jitter=0.0)
+        return [] if event is None else self.apply(event)
+
     def cancel(self, by: CancelledBy = CancelledBy.SIGNAL, *, force: bool = False, id_: str | None = None) -> list[str]:
         asked = CancelRequested(seq=self.state.seq + 1, at=self.now, by=by, why="asked", force=force, step=id_)
         return self.apply(asked)
@@ -164,7 +192,7 @@ class Playbook:
     def folded(self) -> RunState:
         return fold(self.events)
 
-    def next(self, kind: type[Any], **fields: Any) -> AnyEvent:
+    def next(self, kind: type[Any], /, **fields: Any) -> AnyEvent:
         """Make an event that stands right after the last one."""
         event: AnyEvent = kind(seq=self.state.seq + 1, at=self.now, **fields)
         return event
@@ -183,6 +211,8 @@ def line(event: AnyEvent) -> str:  # noqa: PLR0911 - one line an event
             return f"schedule {event.step} {event.attempt} after {at - event.at:g}s"
         case StepScheduled(attempt=attempt) if attempt > 1:
             return f"schedule {event.step} {attempt}"
+        case StepWaiting(until=float(until)):
+            return f"wait {event.step} for {until - event.at:g}s"
         case StepBlocked():
             return f"block {event.step} by {' '.join(event.by)}"
         case StepFailed():

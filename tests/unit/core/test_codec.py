@@ -44,6 +44,11 @@ FULL: list[AnyEvent] = [
     ),
     events.StepScheduled(seq=2, at=2.0, step="a", attempt=1, not_before=9.25),
     events.StepStarted(seq=3, at=2.0, step="a", attempt=1, worker="w"),
+    events.StepWaiting(seq=4, at=2.0, step="a", attempt=1, kind="approval", until=9.5, signal="s", prompt="é?"),
+    events.SignalReceived(
+        seq=4, at=2.0, step="a", attempt=1, signal="s", revision=3, sent_at=1.5, by="u", payload={"k": [1]}
+    ),
+    events.ApprovalDecided(seq=4, at=2.0, step="a", attempt=1, approved=False, decided_at=1.5, by="u", why="no"),
     events.StepSucceeded(
         seq=4,
         at=2.0,
@@ -94,6 +99,9 @@ FULL: list[AnyEvent] = [
 BARE: list[AnyEvent] = [
     events.RunStarted(seq=1, at=1.5, run="r1", plan=PLAN, max_parallel=3, workspace="/w"),
     events.StepScheduled(seq=2, at=2.0, step="a", attempt=1),
+    events.StepWaiting(seq=3, at=2.0, step="a", attempt=1, kind="sleep"),
+    events.SignalReceived(seq=3, at=2.0, step="a", attempt=1, signal="s", revision=1, sent_at=1.0),
+    events.ApprovalDecided(seq=3, at=2.0, step="a", attempt=1, approved=True, decided_at=1.0),
     events.StepSucceeded(seq=3, at=2.0, step="a", attempt=1),
     events.StepFailed(seq=4, at=2.0, step="a", attempt=0, reason=Reason.EXIT, message=""),
     events.RunResumed(seq=5, at=2.0),

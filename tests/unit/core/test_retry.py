@@ -3,7 +3,7 @@
 import pytest
 from playbook import Playbook, plan, step
 
-from dagnats.core.decide import retry_delay_s
+from dagnats.core.delay import retry_delay_s
 from dagnats.core.events import Reason
 from dagnats.core.pipeline import Retry
 

@@ -10,7 +10,7 @@ from playbook import Playbook, moved, plan, step
 from dagnats.core import events
 from dagnats.core.decide import Failed, admit
 from dagnats.core.events import Event, Reason
-from dagnats.core.pipeline import FanOut, Retry
+from dagnats.core.pipeline import FanOut, Retry, Wait
 from dagnats.core.state import TERMINAL, TRANSITIONS, IllegalEventError, Status, fold
 from dagnats.errors import JournalError
 
@@ -18,6 +18,9 @@ FIELDS: dict[type[Event], dict[str, Any]] = {
     events.StepScheduled: {"attempt": 2},
     events.StepStarted: {"attempt": 1, "worker": "w1"},
     events.StepSucceeded: {"attempt": 1},
+    events.StepWaiting: {"attempt": 1, "kind": "approval"},
+    events.SignalReceived: {"attempt": 1, "signal": "go", "revision": 1, "sent_at": 1.0},
+    events.ApprovalDecided: {"attempt": 1, "approved": True, "decided_at": 1.0},
     events.StepFailed: {"attempt": 1, "reason": Reason.EXIT, "message": "ended with 1"},
     events.StepInterrupted: {"attempt": 1},
     events.StepExpanded: {"items": ("a",)},
@@ -126,6 +129,72 @@ def open_step(status: Status, **more: Any) -> Playbook:
     return run
 
 
+SLEEP, SIGNAL, APPROVAL = Wait("sleep", duration_s=5.0), Wait("signal", signal="go"), Wait("approval", prompt="well?")
+RECEIVED = {"attempt": 1, "signal": "go", "revision": 7, "sent_at": 900.0}
+DECIDED = {"attempt": 1, "approved": True, "decided_at": 900.0}
+
+
+def asleep() -> Playbook:
+    return Playbook(plan(step("x", wait=SLEEP), step("after", "x")))
+
+
+def awaiting() -> Playbook:
+    return Playbook(plan(step("x", wait=SIGNAL), step("y", wait=SIGNAL), step("after", "x")))
+
+
+def asking() -> Playbook:
+    return Playbook(plan(step("x", wait=APPROVAL), step("after", "x")))
+
+
+def decided() -> Playbook:
+    """Somebody has approved `x`, and nothing has followed yet."""
+    run = asking()
+    run.state.apply(run.next(events.ApprovalDecided, step="x", **DECIDED))
+    return run
+
+
+def taken() -> Playbook:
+    """`x` has got the only signal for which `y` waits too."""
+    run = awaiting()
+    run.state.apply(run.next(events.SignalReceived, step="x", **RECEIVED))
+    return run
+
+
+WAITS = [
+    (asleep, events.StepSucceeded, Status.SUCCEEDED, {"attempt": 1}),
+    (awaiting, events.SignalReceived, Status.WAITING, RECEIVED),
+    (asking, events.ApprovalDecided, Status.WAITING, DECIDED),
+    (decided, events.StepSucceeded, Status.SUCCEEDED, {"attempt": 1}),
+    (taken, events.StepSucceeded, Status.SUCCEEDED, {"attempt": 1}),
+    (asking, events.StepFailed, Status.FAILED, {"attempt": 1, "reason": Reason.REJECTED, "message": "no"}),
+    (asking, events.StepFailed, Status.TIMED_OUT, {"attempt": 1, "reason": Reason.TIMEOUT, "message": "late"}),
+    (asking, events.StepCancelled, Status.CANCELLED, {"attempt": 1}),
+]
+
+
+@pytest.mark.parametrize(("make", "kind", "target", "fields"), WAITS)
+def test_event_of_a_wait(make: Callable[[], Playbook], kind: type[Event], target: Status, fields: dict[str, Any]):
+    run = make()
+    run.state.apply(run.next(kind, step="x", **fields))
+    assert run.statuses()["x"] == target
+    assert ("x" in run.state.awaited.open) is (target is Status.WAITING)
+    assert ("x" in run.state.awaited.answered) is (target is Status.WAITING)
+
+
+def unasked() -> Playbook:
+    """The approval `x` was not given in time, and is not asked for again yet."""
+    run = Playbook(plan(step("x", wait=APPROVAL, retry=LATER, timeout_s=5.0), step("after", "x")))
+    run.state.apply(run.next(events.StepFailed, step="x", **TIMEOUT))
+    return run
+
+
+def test_wait_of_a_retry():
+    run = unasked()
+    assert (list(run.state.retries), run.state.awaited.open) == (["x"], {})
+    run.state.apply(run.next(events.StepWaiting, step="x", attempt=2, kind="approval", until=1010.0))
+    assert (list(run.state.retries), run.statuses()["x"]) == ([], "waiting")
+
+
 def undecided() -> Playbook:
     """`x` failed, and its retry is not scheduled yet."""
     run = Playbook(plan(step("x", retry=LATER)))
@@ -208,6 +277,8 @@ def test_schedule_of_a_retry(not_before: float | None, target: Status):
 def test_cases_reach_every_cell_of_the_table():
     reached = {(status, kind, target) for status, kind, target, _, _ in CASES}
     reached |= {(Status.WAITING, events.StepScheduled, target) for target in (Status.QUEUED, Status.WAITING)}
+    reached |= {(Status.WAITING, kind, target) for _, kind, target, _ in WAITS}
+    reached |= {(status, events.StepWaiting, Status.WAITING) for status in (Status.PENDING, Status.WAITING)}
     assert reached == {(status, kind, target) for status, kind in ALLOWED for target in TRANSITIONS[status][kind]}
 
 
@@ -241,6 +312,25 @@ def test_target_outside_the_row_is_refused():
         (opened, "x/last", events.StepScheduled, {"attempt": 1}),
         (waiting, "x", events.StepScheduled, {"attempt": 2}),
         (undecided, "x", events.StepStarted, {"attempt": 2, "worker": "w1"}),
+        (waiting, "x", events.StepWaiting, {"attempt": 2, "kind": "sleep"}),
+        (waiting, "x", events.StepSucceeded, {"attempt": 1}),
+        (waiting, "x", events.ApprovalDecided, DECIDED),
+        (asleep, "after", events.StepWaiting, {"attempt": 1, "kind": "sleep"}),
+        (asleep, "x", events.StepScheduled, {"attempt": 2}),
+        (asleep, "x", events.StepWaiting, {"attempt": 2, "kind": "sleep"}),
+        (asleep, "x", events.SignalReceived, RECEIVED),
+        (asleep, "x", events.ApprovalDecided, DECIDED),
+        (awaiting, "x", events.StepSucceeded, {"attempt": 1}),
+        (awaiting, "x", events.ApprovalDecided, DECIDED),
+        (awaiting, "x", events.SignalReceived, {**RECEIVED, "signal": "other"}),
+        (awaiting, "x", events.SignalReceived, {**RECEIVED, "attempt": 2}),
+        (taken, "y", events.SignalReceived, RECEIVED),
+        (taken, "x", events.SignalReceived, {**RECEIVED, "revision": 8}),
+        (asking, "x", events.SignalReceived, RECEIVED),
+        (decided, "x", events.ApprovalDecided, DECIDED),
+        (unasked, "x", events.StepScheduled, {"attempt": 2}),
+        (unasked, "x", events.StepWaiting, {"attempt": 2, "kind": "sleep"}),
+        (unasked, "x", events.ApprovalDecided, DECIDED),
         (lambda: Playbook(plan(step("x"), last=(step("z"),))), "z", events.StepScheduled, {"attempt": 1}),
     ],
 )

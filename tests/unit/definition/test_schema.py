@@ -109,5 +109,5 @@ def test_defaults_hold_every_field_of_a_step_but_those_that_make_it_one():
         "properties"
     ]
     assert step["properties"].keys() - defaults["properties"].keys() == {
-        *("id", "needs", "run", "command", "pipeline", "params", "type")
+        *("id", "needs", "run", "command", "pipeline", "params", "type", "duration", "signal", "prompt")
     }
