@@ -15,7 +15,7 @@ SLOW = {"asyncio", "jinja2", "jsonschema", "nats", "rich"}
 ANSWERS = [
     ("--version",), ("--help",), ("run", "--help"), ("validate", "pipeline.yaml"), ("validate", "--format", "sarif", "pipeline.yaml"),
     ("plan", "pipeline.yaml"), ("graph", "pipeline.yaml"), ("render", "pipeline.yaml"), ("schema", "steps.retry"), ("init", "new.yaml"),
-    ("completion", "bash"), ("dead", "--help"), ("clean", "--help"),
+    ("completion", "bash"), ("dead", "--help"), ("clean", "--help"), ("doctor", "--help"),
 ]  # fmt: skip
 COMPLETION = {
     "_DAGNATS_COMPLETE": "bash_complete",
