@@ -14,9 +14,11 @@ from dagnats.core.events import (
     StepCancelled,
     StepFailed,
     StepInterrupted,
+    StepReused,
     StepSkipped,
 )
 from dagnats.core.pipeline import JSON
+from dagnats.core.rerun import Keys, said
 from dagnats.core.state import TERMINAL, Status, StepState
 from dagnats.report.facts import Facts, Try
 from dagnats.report.waits import Wait, waits
@@ -40,7 +42,7 @@ class Because(Struct, frozen=True):
 def because(facts: Facts, id_: str) -> list[Because]:
     """Give the reasons for what a step is: first what it is and why, with what caused that; then what it waited for, and what came before."""
     told = _Telling(facts)
-    return [*told.what(id_, 0), *told.tries(id_), *told.waits(id_)]
+    return [*told.what(id_, 0), *told.again(id_), *told.tries(id_), *told.waits(id_)]
 
 
 class _Telling:
@@ -76,6 +78,9 @@ class _Telling:
                 yield from self._cancelled(step, event, depth)
             case StepFailed() as event:
                 yield from self._failed(step, event, depth)
+            case StepReused() as event:
+                data = {"status": event.status, "from_run": event.from_run, "from_seq": event.from_seq}
+                yield Because(step.step.id, "reused", data, depth)
             case _:
                 yield Because(step.step.id, str(step.status), self._run_of(step), depth)
 
@@ -191,6 +196,16 @@ class _Telling:
             if request.step is None or request.step in (step.parent, step.within.owner):
                 return [step.step.id]
         return []
+
+    def again(self, id_: str) -> Iterator[Because]:
+        """Say of a step of a rerun why it was not reused, where that was known beforehand."""
+        rerun = self._facts.state.started.rerun
+        if rerun is None or isinstance(self._facts.last.get(id_), StepReused):
+            return
+        found = rerun.again.get(Keys(self._facts.state.steps).of(self._facts.state.steps[id_]))
+        if found is not None:
+            data = {"run": rerun.run, "why": found.why, "names": list(found.names), "said": said(found, rerun.run)}
+            yield Because(id_, "again", data, 1)
 
     def tries(self, id_: str) -> Iterator[Because]:
         """Say of every attempt but the last how it ended, and what followed."""

@@ -26,7 +26,9 @@ def sentences(reasons: Iterable[Because], style: Style) -> Iterator[str]:
 def _is_worth(reason: Because) -> bool:
     """Whether a wait was longer than what it takes to hand a task to a worker."""
     data = reason.data
-    return reason.kind != "waited" or data["for"] not in ("worker", "places") or data["took_s"] >= SHORT_S
+    if reason.kind != "waited" or data["for"] not in ("worker", "places"):
+        return True
+    return data["took_s"] >= SHORT_S and (data["for"] == "worker" or bool(data["by"]))
 
 
 def sentence(reason: Because) -> str:
@@ -84,6 +86,16 @@ def _interrupted(reason: Because) -> str:
     data = reason.data
     ended = f"attempt {data['attempt']} was interrupted, as the runner had ended"
     return f"{ended}; attempt {data['next']} followed when the run was resumed"
+
+
+def _reused(reason: Because) -> str:
+    data = reason.data
+    ended = _word(data["status"])
+    return f"{reason.step} did not run: it {ended} in run {data['from_run']}, and that still holds (event {data['from_seq']} there)"
+
+
+def _again(reason: Because) -> str:
+    return f"it was not reused from run {reason.data['run']}: {reason.data['said']}"
 
 
 def _waited(reason: Because) -> str:
@@ -177,6 +189,8 @@ _SENTENCES: Mapping[str, Callable[[Because], str]] = {
     "blocked": _blocked,
     "cancelled": _cancelled,
     "interrupted": _interrupted,
+    "reused": _reused,
+    "again": _again,
     "retried": _retried,
     "waited": _waited,
     "waiting": _waiting,

@@ -1,6 +1,7 @@
 """Why a step is as it is: events in, records and sentences out."""
 
 import pytest
+from msgspec.structs import replace
 from stories import Story
 
 from dagnats.core import events
@@ -34,7 +35,6 @@ def test_a_skipped_step_says_what_its_condition_has_seen():
     told.tell(events.StepSkipped, step="deploy", condition="git.branch == 'main'", values={"git.branch": "topic"})
     assert said(told, "deploy") == [
         "deploy was skipped: its `if` git.branch == 'main' was false (git.branch is 'topic')",
-        "  it waited 1.0s for a place: 9 may run at once",
     ]
     (reason, _) = because(Facts(told.events), "deploy")
     assert reason.data == {"condition": "git.branch == 'main'", "values": {"git.branch": "topic"}}
@@ -215,6 +215,27 @@ def test_a_crash_is_no_failure():
     assert said(told, "a")[:2] == [
         "a succeeded after 5.0s",
         "  attempt 1 was interrupted, as the runner had ended; attempt 2 followed when the run was resumed",
+    ]
+
+
+def test_a_rerun_says_what_was_reused_and_why_the_rest_was_not():
+    rerun = events.Rerun(
+        run="calm-owl-1",
+        mode="failed",
+        reused={"build": events.Reusable(run="calm-owl-1", seq=7)},
+        again={"test": events.Again("ended", ("failed",))},
+    )
+    told = story(step("build"), step("test", "build"), step("ship", "test"))
+    told.events[0] = replace(told.events[0], rerun=rerun)
+    told.tell(events.StepReused, step="build", from_run="calm-owl-1", from_seq=7)
+    told.start("test")
+    told.succeed("test")
+    assert said(told, "build") == [
+        "build did not run: it succeeded in run calm-owl-1, and that still holds (event 7 there)",
+    ]
+    assert said(told, "test")[:2] == [
+        "test succeeded after 1.0s",
+        "  it was not reused from run calm-owl-1: failed in calm-owl-1",
     ]
 
 
