@@ -19,8 +19,9 @@ from dagnats.definition.words import suggest
 from dagnats.errors import JournalError, NewerVersionError, UsageError
 from dagnats.kept import find
 from dagnats.report.facts import Facts, Moment, first, until
+from dagnats.report.listing import brief
 from dagnats.report.reasons import because
-from dagnats.report.runs import INTERRUPTED
+from dagnats.report.runs import Run
 from dagnats.report.said import sentences
 from dagnats.report.shown import moment, reason_data, run_data, run_lines, step_data, step_lines
 from dagnats.rundir import journal_end
@@ -120,9 +121,7 @@ def show_why(words: Sequence[str], form: str) -> int:
 
 def status_of(facts: Facts, seen: Seen, total: int) -> str:
     """Say how the run is, or was at the moment of the facts."""
-    if facts.state.finished is not None:
-        return str(facts.state.finished.outcome)
-    return "running" if seen.is_live or facts.state.seq < total else INTERRUPTED
+    return Run(brief(facts.state), is_held=seen.is_live or facts.state.seq < total).status
 
 
 def step_of(facts: Facts, id_: str) -> StepState:

@@ -19,6 +19,7 @@ from dagnats.core.events import (
     StepScheduled,
     StepStarted,
     StepSucceeded,
+    StepWaiting,
 )
 from dagnats.core.graph import critical_path, slacks
 from dagnats.core.planstate import PlanState
@@ -91,6 +92,8 @@ class Facts:
         match event:
             case StepScheduled():
                 tries.append(Try(event.attempt, event.at, event.not_before))
+            case StepWaiting():
+                tries.append(Try(event.attempt, event.at, None, event.at, event.seq))
             case StepStarted() if tries:
                 tries[-1].started_at, tries[-1].started_seq, tries[-1].worker = event.at, event.seq, event.worker
             case StepExpanded() | PipelineStarted():

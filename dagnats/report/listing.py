@@ -18,7 +18,8 @@ _UNDER_WAY = (Status.QUEUED, Status.RUNNING)
 class Brief(Struct, frozen=True, kw_only=True):
     """A run in brief: the newest of its events has the number `seq` and came at `at`. `total`, `ended` and `failed` count steps as the recap does.
 
-    `failures` and `under_way` name a few of those that have failed and those that run. `problem` says what is wrong with a journal that is damaged.
+    `failures` and `under_way` name a few of those that have failed and those that run, `waits` those that wait for a time, a signal or an approval; with
+    `only_waits` nothing else is left to be done until one of these ends. `problem` says what is wrong with a journal that is damaged.
     """
 
     v: int = VERSION
@@ -33,6 +34,8 @@ class Brief(Struct, frozen=True, kw_only=True):
     failed: int = 0
     failures: tuple[str, ...] = ()
     under_way: tuple[str, ...] = ()
+    waits: tuple[str, ...] = ()
+    only_waits: bool = False
     problem: str = ""
 
 
@@ -57,6 +60,8 @@ def brief(state: RunState) -> Brief:
         ended=ended,
         failed=failed,
         failures=tuple(failures),
+        waits=tuple(id_ for id_, _ in zip(state.awaited.open, range(NAMED), strict=False)),
+        only_waits=bool(state.awaited.open) and not state.running and not state.dispatched,
         under_way=tuple(id_ for id_, _ in zip(named, range(NAMED), strict=False)),
     )
 

@@ -7,6 +7,7 @@ from msgspec import Struct, field
 
 from dagnats.core.cancel import is_spared, reaches
 from dagnats.core.events import (
+    ApprovalDecided,
     CancelledBy,
     CancelRequested,
     Reason,
@@ -21,6 +22,7 @@ from dagnats.core.pipeline import JSON
 from dagnats.core.rerun import Keys, said
 from dagnats.core.state import TERMINAL, Status, StepState
 from dagnats.report.facts import Facts, Try
+from dagnats.report.view import answer_command
 from dagnats.report.waits import Wait, waits
 
 CULPRITS = 5  # of one step, that are followed
@@ -42,7 +44,7 @@ class Because(Struct, frozen=True):
 def because(facts: Facts, id_: str) -> list[Because]:
     """Give the reasons for what a step is: first what it is and why, with what caused that; then what it waited for, and what came before."""
     told = _Telling(facts)
-    return [*told.what(id_, 0), *told.again(id_), *told.tries(id_), *told.waits(id_)]
+    return [*told.what(id_, 0), *told.answer(id_), *told.again(id_), *told.tries(id_), *told.waits(id_)]
 
 
 class _Telling:
@@ -197,6 +199,16 @@ class _Telling:
                 return [step.step.id]
         return []
 
+    def answer(self, id_: str) -> Iterator[Because]:
+        """Say who ended its wait."""
+        given = self._facts.state.steps[id_].answer
+        if isinstance(given, ApprovalDecided):
+            data = {"approved": given.approved, "by": given.by, "why": given.why, "decided_at": given.decided_at}
+            yield Because(id_, "decided", data, 1)
+        elif given is not None:
+            data = {"signal": given.signal, "by": given.by, "payload": given.payload, "sent_at": given.sent_at}
+            yield Because(id_, "signalled", data, 1)
+
     def again(self, id_: str) -> Iterator[Because]:
         """Say of a step of a rerun why it was not reused, where that was known beforehand."""
         rerun = self._facts.state.started.rerun
@@ -242,6 +254,14 @@ class _Telling:
                 data["max_parallel"] = fan_out.max_parallel if fan_out is not None else None
             case "delay":
                 data["attempt"] = step.attempt
+            case "sleep" | "signal" | "approval" if step.wait is not None:
+                data |= {
+                    "signal": step.wait.signal or None,
+                    "prompt": step.wait.prompt or None,
+                    "until": step.wait.until,
+                }
+                if wait.goes_on:
+                    data["command"] = answer_command(self._facts.state.run, step.wait).removeprefix("; ") or None
             case _:
                 pass
         return data

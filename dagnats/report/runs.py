@@ -10,11 +10,11 @@ from dagnats.report.shown import moment
 from dagnats.report.style import Style
 from dagnats.report.view import SIGNS, clean, duration
 
-INTERRUPTED, DAMAGED = "interrupted", "damaged"
+INTERRUPTED, PARKED, DAMAGED = "interrupted", "parked", "damaged"
 _HEAD = ("run", "pipeline", "status", "started", "took", "steps")
 _STATUS = _HEAD.index("status")
 _DIM = "2"
-_CODES = {status.value: code for status, (_, code) in SIGNS.items()} | {INTERRUPTED: "33", DAMAGED: "31"}
+_CODES = {status.value: code for status, (_, code) in SIGNS.items()} | {INTERRUPTED: "33", PARKED: "33", DAMAGED: "31"}
 _PIPELINE_MAX = 40
 
 
@@ -26,8 +26,10 @@ class Run(Struct, frozen=True):
 
     @property
     def status(self) -> str:
-        """How it is: what was to go on and is held by nobody was interrupted."""
-        return INTERRUPTED if self.brief.status == RUNNING and not self.is_held else self.brief.status
+        """How it is: what was to go on and is held by nobody was parked, where it can only wait, or interrupted."""
+        if self.brief.status != RUNNING or self.is_held:
+            return self.brief.status
+        return PARKED if self.brief.only_waits else INTERRUPTED
 
     def took_s(self, now: float) -> float:
         """How long it took, or takes until now."""
@@ -71,14 +73,16 @@ def _cut(text: str) -> str:
 def _remark(run: Run) -> str:
     """Say what failed, what runs, or what to do."""
     brief = run.brief
-    if run.status == INTERRUPTED:
-        return f"dagnats resume {brief.run}"
+    if run.status in (INTERRUPTED, PARKED):
+        waits = f"{', '.join(brief.waits)} wait{'s' * (len(brief.waits) == 1)}; " if run.status == PARKED else ""
+        return f"{waits}dagnats resume {brief.run}"
     if brief.problem:
         return clean(brief.problem)
     if brief.failures:
         more = brief.failed - len(brief.failures)
         return f"{', '.join(brief.failures)}{f' and {more:,} more' if more > 0 else ''} failed"
-    return f"now {', '.join(brief.under_way)}" if brief.under_way and run.status == RUNNING else ""
+    now = [*brief.under_way, *brief.waits] if run.status == RUNNING else []
+    return f"now {', '.join(now)}" if now else ""
 
 
 def runs_data(runs: Sequence[Run], now: float) -> JSON:
@@ -95,6 +99,7 @@ def runs_data(runs: Sequence[Run], now: float) -> JSON:
             "failed": run.brief.failed,
             "failures": list(run.brief.failures),
             "running": list(run.brief.under_way) if run.status == RUNNING else [],
+            "waiting": list(run.brief.waits),
             "problem": run.brief.problem or None,
         }
         for run in runs

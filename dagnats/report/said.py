@@ -94,6 +94,17 @@ def _reused(reason: Because) -> str:
     return f"{reason.step} did not run: it {ended} in run {data['from_run']}, and that still holds (event {data['from_seq']} there)"
 
 
+def _decided(reason: Because) -> str:
+    data = reason.data
+    by, why = f" by {data['by']}" if data["by"] else "", f": {data['why']}" if data["why"] else ""
+    return f"it was {'approved' if data['approved'] else 'rejected'}{by}{why}"
+
+
+def _signalled(reason: Because) -> str:
+    data = reason.data
+    return f"the signal {data['signal']} was sent" + (f" by {data['by']}" if data["by"] else "")
+
+
 def _again(reason: Because) -> str:
     return f"it was not reused from run {reason.data['run']}: {reason.data['said']}"
 
@@ -124,8 +135,21 @@ def _for(data: Mapping[str, Any], *, goes_on: bool) -> str:  # noqa: PLR0911 - o
         case "pipeline" | "instances":
             what = "of its pipeline" if data["for"] == "pipeline" else "of its instances"
             return f"for a place {what}: {data['max_parallel']} may run at once" + (f", and {named} did" if by else "")
+        case _:
+            return _for_something(data)
+
+
+def _for_something(data: Mapping[str, Any]) -> str:
+    """What it waits for that is no other step."""
+    match data["for"]:
         case "delay":
             return "for the delay of its retry"
+        case "sleep":
+            return "for its time to pass"
+        case "signal":
+            return f"for the signal {data['signal']}"
+        case "approval":
+            return f"for an approval: {data['prompt']}"
         case _:
             return "for a worker to take it"
 
@@ -134,7 +158,9 @@ def _waiting(reason: Because) -> str:
     data = reason.data
     if not data:
         return f"{reason.step} has not run"
-    return f"{reason.step} waits {_for(data, goes_on=True)} ({duration(data['took_s'])} until now)"
+    command = data.get("command")
+    how = f"; {command}" if command else ""
+    return f"{reason.step} waits {_for(data, goes_on=True)} ({duration(data['took_s'])} until now){how}"
 
 
 def _instances(reason: Because) -> str:
@@ -191,6 +217,8 @@ _SENTENCES: Mapping[str, Callable[[Because], str]] = {
     "interrupted": _interrupted,
     "reused": _reused,
     "again": _again,
+    "decided": _decided,
+    "signalled": _signalled,
     "retried": _retried,
     "waited": _waited,
     "waiting": _waiting,

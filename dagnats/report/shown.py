@@ -11,7 +11,7 @@ from dagnats.report.facts import Facts, Timing, Try
 from dagnats.report.reasons import Because, because
 from dagnats.report.said import sentence, sentences
 from dagnats.report.style import Style
-from dagnats.report.view import SIGNS, clean, duration, why
+from dagnats.report.view import SIGNS, answer_command, clean, duration, waiting_text, why
 
 _DIM, _BOLD = "2", "1"
 _NAME_MAX, _VALUE_MAX = 40, 200
@@ -84,6 +84,9 @@ def _remark(facts: Facts, step: StepState) -> str:
     if step.status is Status.PENDING and step.open_needs > 0:
         waits = [need for need in step.step.needs if facts.state.steps[need].status not in TERMINAL]
         return f"waits for {', '.join(waits[:3])}" + (f" and {len(waits) - 3} more" if len(waits) > 3 else "")
+    wait = facts.state.awaited.open.get(step.step.id)
+    if wait is not None:
+        return waiting_text(wait) + answer_command(facts.state.run, wait)
     tries = f"attempt {step.attempt}" if step.attempt > 1 else ""
     if step.status is Status.WAITING and step.not_before is not None:
         return f"{tries} in {duration(max(0.0, step.not_before - facts.now))}"
@@ -203,8 +206,8 @@ def _attempt(facts: Facts, one: Try) -> Iterator[str]:
     took = duration(max(0.0, (one.end.at if one.end is not None else facts.now) - one.started_at))
     began = f"started {_offset(one.started_at - facts.began_at)}, {took}"
     message = getattr(one.end, "message", None)
-    ended = "running" if one.end is None else clean(message) if message else _verb(one)
-    yield f"  attempt {one.number}: {ended}, {began}, by {one.worker}"
+    ended = ("running" if one.worker else "waiting") if one.end is None else clean(message) if message else _verb(one)
+    yield f"  attempt {one.number}: {ended}, {began}" + (f", by {one.worker}" if one.worker else "")
 
 
 def _verb(one: Try) -> str:

@@ -16,7 +16,8 @@ class Wait(Struct, frozen=True):
     """A time in which a step waited for one thing; times are unix seconds.
 
     `what` is "needs", "steps" (a step of `finally`, for all others), "instances" (the bound of its own instances), "pipeline" (that of its pipeline),
-    "mutex", "places" (`max_parallel` of the run), "worker" (its task waits to be taken), or "delay" (of a retry). `by` names those that it waited for,
+    "mutex", "places" (`max_parallel` of the run), "worker" (its task waits to be taken), "delay" (of a retry), or what a step does
+    that runs nothing: "sleep", "signal", "approval". `by` names those that it waited for,
     in the order in which they came to hold it up; for needs, in that in which they ended.
     """
 
@@ -115,7 +116,8 @@ def _what(state: RunState, id_: str) -> str:
         case Status.QUEUED:
             return "places" if len(state.running) >= state.started.max_parallel else "worker"
         case Status.WAITING:
-            return "delay"
+            wait = state.awaited.open.get(id_)
+            return "delay" if wait is None else wait.kind
         case _:
             return ""
 

@@ -160,6 +160,21 @@ def test_a_run_that_goes_on_after_a_crash_says_so(tmp_path):
     assert "\nresumed +" in looked(tmp_path, "show")
 
 
+def test_a_run_that_only_waits_is_parked(tmp_path):
+    write_pipeline(
+        tmp_path, "name: gate\nsteps:\n  - {id: gate, type: approval, prompt: 'Deploy?'}\n  - {id: ship, run: 'true'}\n"
+    )
+    assert dagnats(["run", "pipeline.yaml", "--detach-on-wait"], tmp_path).code == 4
+    newest = data(tmp_path, "runs")[0]
+    assert (newest["status"], newest["waiting"]) == ("parked", ["gate"])
+    assert looked(tmp_path, "runs").splitlines()[1].endswith(f"gate waits; dagnats resume {newest['run']}")
+    assert data(tmp_path, "show")["status"] == "parked"
+    why = looked(tmp_path, "why", "ship")
+    assert "ship waits for what it needs: gate (" in why
+    assert "gate waits for an approval: Deploy? (" in why
+    assert f"; dagnats approve {newest['run']} gate" in why
+
+
 def test_one_word_may_be_a_step_of_the_newest_run(tmp_path):
     write_pipeline(tmp_path, SHORT)
     dagnats(["run", "pipeline.yaml"], tmp_path)

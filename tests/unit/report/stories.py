@@ -18,8 +18,8 @@ class Story:
         self.state = RunState(started)
         self.events.append(started)
 
-    def tell(self, kind, **fields):
-        event = kind(seq=self.state.seq + 1, at=self.state.at + 1, **fields)
+    def tell(self, cls, **fields):
+        event = cls(seq=self.state.seq + 1, at=self.state.at + 1, **fields)
         self.state.apply(event)
         self.events.append(event)
 

@@ -6,7 +6,7 @@ from stories import Story
 
 from dagnats.core import events
 from dagnats.core.events import CancelledBy, Outcome, Reason
-from dagnats.core.pipeline import FanOut, Pipeline, Retry, Step
+from dagnats.core.pipeline import FanOut, Pipeline, Retry, Step, Wait
 from dagnats.report.facts import Facts, first
 from dagnats.report.reasons import because
 from dagnats.report.said import sentences
@@ -19,7 +19,7 @@ def story(*steps: Step, last: tuple[Step, ...] = (), max_parallel: int = 9, **mo
 
 
 def step(id_: str, *needs: str, **more) -> Step:
-    return Step(id=id_, needs=needs, run=None if "pipeline" in more else "true", **more)
+    return Step(id=id_, needs=needs, run=None if "pipeline" in more or "wait" in more else "true", **more)
 
 
 def said(told: Story, id_: str, now: float | None = None) -> list[str]:
@@ -215,6 +215,32 @@ def test_a_crash_is_no_failure():
     assert said(told, "a")[:2] == [
         "a succeeded after 5.0s",
         "  attempt 1 was interrupted, as the runner had ended; attempt 2 followed when the run was resumed",
+    ]
+
+
+def test_an_approval_says_what_it_asks_and_who_decided():
+    told = story(step("gate", wait=Wait("approval", prompt="Deploy?")))
+    told.tell(events.StepWaiting, step="gate", attempt=1, kind="approval", prompt="Deploy?")
+    assert said(told, "gate", told.state.at + 60) == [
+        "gate waits for an approval: Deploy? (1m00s until now); dagnats approve brave-otter-3 gate",
+    ]
+    told.tell(events.ApprovalDecided, step="gate", attempt=1, approved=True, decided_at=1002.0, by="ada", why="tested")
+    told.succeed("gate")
+    assert said(told, "gate") == [
+        "gate succeeded after 2.0s",
+        "  it was approved by ada: tested",
+        "  it waited 2.0s for an approval: Deploy?",
+    ]
+
+
+def test_a_signal_says_who_sent_it():
+    told = story(step("go", wait=Wait("signal", signal="staged")))
+    told.tell(events.StepWaiting, step="go", attempt=1, kind="signal", signal="staged")
+    told.tell(events.SignalReceived, step="go", attempt=1, signal="staged", revision=1, sent_at=1002.0, by="bob")
+    told.succeed("go")
+    assert said(told, "go")[1:] == [
+        "  the signal staged was sent by bob",
+        "  it waited 2.0s for the signal staged",
     ]
 
 
