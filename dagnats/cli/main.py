@@ -23,7 +23,7 @@ from dagnats.cli.options import (
     selection_options,
     told,
 )
-from dagnats.cli.run_options import shown_options, surroundings_options, words_options
+from dagnats.cli.run_options import begin_options, shown_options, surroundings_options, words_options
 from dagnats.errors import DagnatsError
 
 
@@ -42,6 +42,7 @@ def cli() -> None:
     metavar="NAME...",
     help="Set the parameter `files` to the names that follow, to the end of the line.",
 )
+@begin_options
 @shown_options
 @selection_options
 @surroundings_options

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from dagnats.cli.options import Command, complete_step, params_options, told
-from dagnats.cli.run_options import shown_options, surroundings_options, words_options
+from dagnats.cli.run_options import begin_options, shown_options, surroundings_options, words_options
 from dagnats.cli.runs import complete_run
 
 if TYPE_CHECKING:
@@ -51,6 +51,7 @@ def _part_options(command: Command) -> Command:
 @click.argument("name", metavar="[RUN]", required=False, shell_complete=complete_run)
 @_part_options
 @params_options
+@begin_options
 @shown_options
 @surroundings_options
 @words_options

@@ -42,7 +42,6 @@ def resume(name: str | None, consents: tuple[str, ...], *, accept_loss: bool, **
     from dagnats.resume import resume as resume_run  # noqa: PLC0415 - the same
 
     with told():
-        flags.pop("ephemeral", None)
         request = Request(file="", again=["dagnats", *sys.argv[1:]], **flags)
     consent = _consent(consents)
     return reported(lambda: resume_run(request, name, accept_loss=accept_loss, consent=consent))

@@ -17,14 +17,6 @@ def shown_options(command: Command) -> Command:
     """Add what says how a run is shown, and what is written of it."""
     options: Sequence[Callable[[Command], Command]] = (
         click.option(
-            "-j",
-            "--jobs",
-            type=click.IntRange(1, 10_000),
-            metavar="N",
-            envvar="DAGNATS_JOBS",
-            help="Steps at once. [default: max_parallel, else the processors]",
-        ),
-        click.option(
             "--output",
             type=click.Choice(["auto", "live", "prefixed", "grouped", "failures", "github", "json", "none"]),
             default="auto",
@@ -71,8 +63,26 @@ def shown_options(command: Command) -> Command:
     return _with(command, options)
 
 
+def begin_options(command: Command) -> Command:
+    """Add what is settled when a run begins."""
+    options: Sequence[Callable[[Command], Command]] = (
+        click.option(
+            "-j",
+            "--jobs",
+            type=click.IntRange(1, 10_000),
+            metavar="N",
+            envvar="DAGNATS_JOBS",
+            help="Steps at once. [default: max_parallel, else the processors]",
+        ),
+        click.option(
+            "--ephemeral", is_flag=True, envvar="DAGNATS_EPHEMERAL", help="Keep nothing of the run in the project."
+        ),
+    )
+    return _with(command, options)
+
+
 def surroundings_options(command: Command) -> Command:
-    """Add what says what a run may have, and what is kept of it."""
+    """Add what says what a run may have, and how safely it is kept."""
     options: Sequence[Callable[[Command], Command]] = (
         click.option(
             "--secrets-file",
@@ -87,7 +97,12 @@ def surroundings_options(command: Command) -> Command:
             help="Let containers have what gives them this machine: privileges, devices, sockets of runtimes, `/`.",
         ),
         click.option(
-            "--ephemeral", is_flag=True, envvar="DAGNATS_EPHEMERAL", help="Keep nothing of the run in the project."
+            "--durability",
+            type=click.Choice(["process", "disk"]),
+            default="process",
+            envvar="DAGNATS_DURABILITY",
+            show_default=True,
+            help="What the journal outlives: the death of any process, or of the machine too, which costs time.",
         ),
         click.option(
             "--detach-on-wait",
