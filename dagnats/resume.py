@@ -2,7 +2,7 @@
 
 import asyncio
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 
 from dagnats import rundir, stored
@@ -11,6 +11,8 @@ from dagnats.bus.journal import Loaded
 from dagnats.core.resume import Past, begun_once
 from dagnats.core.state import RunState, fold
 from dagnats.definition.privileged import refuse_privileged
+from dagnats.definition.problems import Problems, quoted
+from dagnats.definition.words import suggest
 from dagnats.errors import JournalError, UsageError
 from dagnats.fence import Owner
 from dagnats.process import Guardian
@@ -20,15 +22,15 @@ from dagnats.run import check_reports, dotenvs, inherited, secrets_of, started_s
 Consent = Callable[[str], bool]
 
 
-def resume(request: Request, name: str | None, *, accept_loss: bool, consent: Consent) -> int:
-    """Go on with a run; gives the exit code. `consent` says of a step that is `once` and had begun whether it may run again.
+def resume(request: Request, name: str | None, *, accept_loss: bool, again: Collection[str], consent: Consent) -> int:
+    """Go on with a run; gives the exit code. `again` names steps that are `once` and may run again although they had begun; of others `consent` is asked.
 
     Raises DagnatsError for all that is not a step's failure.
     """
-    return told_to_job(request, lambda: _resume(request, stored.find(name), accept_loss, consent))
+    return told_to_job(request, lambda: _resume(request, stored.find(name), accept_loss, again, consent))
 
 
-def _resume(request: Request, path: Path, accept_loss: bool, consent: Consent) -> RunState:
+def _resume(request: Request, path: Path, accept_loss: bool, again: Collection[str], consent: Consent) -> RunState:
     check_reports(request)
     if (bundle := rundir.origin(path)) is not None:
         raise UsageError(
@@ -39,7 +41,7 @@ def _resume(request: Request, path: Path, accept_loss: bool, consent: Consent) -
         stored.clear(path, is_lost=directory.is_taken)
         loaded = asyncio.run(_load(path, accept_loss))
         state = fold(loaded.events)
-        _check(state, request)
+        _check(state, request, again)
         plan, workspace = state.plan, Path(state.started.workspace)
         refuse_privileged(plan, allowed=request.allow_privileged)
         dotenv = dotenvs(plan, workspace)
@@ -51,7 +53,7 @@ def _resume(request: Request, path: Path, accept_loss: bool, consent: Consent) -
             loaded.sequence,
             versions(),
             max(len(loaded.lost), loaded.missing),
-            [id_ for id_ in begun_once(state) if consent(id_)],
+            [id_ for id_ in begun_once(state) if id_ in again or consent(id_)],
         )
         marks = [owner.mark for owner in rundir.owners(path)]
         guardian = Guardian.start(inherited(os.environ))
@@ -94,7 +96,7 @@ async def _load(path: Path, accept_loss: bool) -> Loaded:
         return loaded
 
 
-def _check(state: RunState, request: Request) -> None:
+def _check(state: RunState, request: Request, again: Collection[str]) -> None:
     """Refuse a run with which nobody can go on."""
     if state.finished is not None:
         raise UsageError(f"run {state.run} has ended: it {str(state.outcome).replace('_', ' ')}; nothing was started")
@@ -102,4 +104,12 @@ def _check(state: RunState, request: Request) -> None:
         raise UsageError(f"run {state.run}: its project {state.started.workspace} is gone; nothing was started")
     wanted = request.exit_code_from
     if wanted is not None and wanted not in {step.id for step in (*state.plan.steps, *state.plan.finally_steps)}:
-        raise UsageError(f"--exit-code-from: {state.plan.name} has no step {wanted!r}; nothing was started")
+        raise UsageError(f"--exit-code-from: {state.plan.name} has no step {quoted(wanted)}; nothing was started")
+    for step in again:
+        if step not in state.steps:
+            hint = suggest(step, list(state.steps), Problems(""))
+            raise UsageError(
+                f"--again: run {state.run} has no step {quoted(step)}{hint and f'; {hint}'}; nothing was started"
+            )
+        if not state.steps[step].step.once:
+            raise UsageError(f"--again: step {quoted(step)} is not `once`: it runs again unasked; nothing was started")

@@ -14,7 +14,7 @@ from dagnats.bus.link import Link, RefusedError, checked
 from dagnats.bus.reading import NO_MESSAGE, messages, sequence_of
 from dagnats.core import codec
 from dagnats.core.events import AnyEvent
-from dagnats.errors import EngineError, JournalError, NewerVersionError, RunLostError
+from dagnats.errors import EngineError, JournalError, NewerVersionError, RunLostError, UsageError
 
 COMMIT_MAX_BYTES = 512 << 10
 WRONG_LAST_SEQUENCE = 10071
@@ -154,8 +154,10 @@ async def load(link: Link, run: str, known: tuple[int, str] | None) -> Loaded:
         place, last, sequence = place + 1, codec.commit_hash(whole), at
         if known is not None and place == known[0] and last != known[1]:
             raise JournalError(f"commit {place} of run {run} is not the one that was written: the journal was altered")
+    if place == 0 and not damage and known is None:
+        raise UsageError(f"run {run} had not begun when its runner ended: nothing was done, so run its file again")
     if place == 0:
-        raise JournalError(damage or f"run {run} has no journal here")
+        raise JournalError(damage or f"run {run} has no journal here any more: its store is damaged")
     if known is not None and place < known[0] and not damage:
         damage = f"the journal of run {run} has {place} commits, and had at least {known[0]}: its end is missing"
     missing = max(0, known[0] - place) if known is not None else 0

@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import click
@@ -43,19 +43,14 @@ def resume(name: str | None, consents: tuple[str, ...], *, accept_loss: bool, **
 
     with told():
         request = Request(file="", again=["dagnats", *sys.argv[1:]], **flags)
-    consent = _consent(consents)
-    return reported(lambda: resume_run(request, name, accept_loss=accept_loss, consent=consent))
+    return reported(lambda: resume_run(request, name, accept_loss=accept_loss, again=consents, consent=_asked))
 
 
-def _consent(given: Collection[str]) -> Callable[[str], bool]:
-    def consent(step: str) -> bool:
-        if step in given:
-            return True
-        if not (os.isatty(0) and os.isatty(2)):
-            return False
-        return click.confirm(f"{step} is `once`, and had begun when the run was interrupted. Run it again?", err=True)
-
-    return consent
+def _asked(step: str) -> bool:
+    """Ask whether a step may run again, where there is somebody to ask."""
+    if not (os.isatty(0) and os.isatty(2)):
+        return False
+    return click.confirm(f"{step} is `once`, and had begun when the run was interrupted. Run it again?", err=True)
 
 
 COMMANDS: Sequence[click.Command] = (resume,)
