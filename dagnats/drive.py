@@ -76,6 +76,7 @@ class _Drive:
         self._interrupts: list[signal.Signals] = []
         self._watchers: list[asyncio.Task[None]] = []
         self._worker: Worker | None = None
+        self._broken: BaseException | None = None
         self._patience_s = SERVER_SILENT_S
         self._beginning = asyncio.current_task()  # until there is an engine, which can be told of a signal
 
@@ -86,6 +87,8 @@ class _Drive:
         try:
             return await self._run()
         except asyncio.CancelledError:
+            if self._broken is not None:
+                raise self._broken from None
             if not self._interrupts:
                 raise
             raise InterruptedEarlyError(self._interrupts[0].name, self._interrupts[0]) from None
@@ -305,8 +308,15 @@ class _Drive:
         self._watchers.append(task)
 
     def _watcher_ended(self, task: asyncio.Task[None]) -> None:
-        if not task.cancelled() and task.exception() is not None and self._engine is not None:
-            self._engine.crash(task.exception())
+        if task.cancelled() or (error := task.exception()) is None:
+            return
+        if self._engine is not None:
+            self._engine.crash(error)
+        elif (
+            self._beginning is not None
+        ):  # nobody else would be told, and what is asked of a server would be waited for in vain
+            self._broken = self._broken or error
+            self._beginning.cancel()
 
     def _listen_for_signals(self) -> None:
         loop = asyncio.get_running_loop()

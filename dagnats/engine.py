@@ -81,6 +81,7 @@ class Engine:
         self._has_begun = False  # what is asked for before the first event is sent waits for it
         self._is_due = False  # whether the causes ask for a commit now: what has only started can wait a little
         self._commits: deque[Commit] = deque()  # the first is on its way
+        self._sent_over = 0  # by which connection the first, and its tasks, went
         self._unstored: set[str] = set()  # steps that those schedule
         self._waiting: dict[str, Told] = {}  # by step: a claim that waits for its schedule to be stored, or for a place
         self._claimed: set[str] = set()  # steps that were let start, which is among the causes
@@ -301,6 +302,7 @@ class Engine:
         """Send the commit and, in the same write, the tasks that it asks for."""
         events = self._commits[0].events
         self._reached("before", events)
+        self._sent_over = self._link.connections
         self._journal.append(events, self._stored)
         for event in events:
             if isinstance(event, StepScheduled):
@@ -347,6 +349,8 @@ class Engine:
         match event:
             case StepScheduled():
                 self._unstored.discard(event.step)
+                if self._sent_over != self._link.connections:  # the task went with its server, before this was stored
+                    self._send_task(event.step, event.attempt, event.not_before)
             case CancelRequested():
                 self._stop(event)
             case PipelineStarted():

@@ -124,6 +124,8 @@ def command(directory: Path, *words: str, crash: str = "") -> int:
         check=False,
     )
     assert b"Traceback" not in done.stderr, done.stderr.decode()
+    if done.returncode > 1:
+        print(f"{directory.name}: {' '.join(words)}: {done.stderr.decode()}", end="")
     return done.returncode
 
 
@@ -240,6 +242,9 @@ def soak(base: Path, count: int, seed: int, say: Callable[[str], None]) -> int:
                 words = "run"
         else:
             code = command(directory, words)
+            if code == 2 and not recorded(directory):
+                shutil.rmtree(directory / ".dagnats")
+                code = command(directory, "run")
             assert code in (0, 1) or (code == 2 and "finished" in recorded(directory)), f"{directory}: {code}"
         now = ended(directory)
         if "step" not in victims:
@@ -261,7 +266,7 @@ def _killed(directory: Path, words: str, victims: Sequence[str], chance: random.
         stderr=subprocess.DEVNULL,
     )
     try:
-        process.wait(chance.uniform(0.05, 0.8))
+        process.wait(chance.uniform(0.05, 0.3))
     except subprocess.TimeoutExpired:
         pid = _victim(process.pid, chance.choice(victims))
         if pid is not None:

@@ -5,7 +5,7 @@ import json
 import secrets
 from collections.abc import AsyncIterator
 
-from dagnats.bus.link import Link, Message
+from dagnats.bus.link import Link, Message, RefusedError
 from dagnats.errors import EngineError
 
 BATCH = 500
@@ -28,7 +28,7 @@ def stored_at_ns(message: Message) -> int:
 async def messages(
     link: Link, stream: str, subject: str, *, start: int = 1, batch: int = BATCH
 ) -> AsyncIterator[Message]:
-    """Give all that the stream holds of the subject now, from a sequence on. Raises EngineError when it can not be read."""
+    """Give all that the stream holds of the subject now, from a sequence on; nothing where there is no such stream. Raises EngineError when it can not be read."""
     config = {
         "filter_subject": subject,
         "ack_policy": "none",
@@ -37,7 +37,12 @@ async def messages(
         "mem_storage": True,
         "inactive_threshold": EXPIRES_NS,
     }
-    made = await link.call(f"$JS.API.CONSUMER.CREATE.{stream}", {"stream_name": stream, "config": config})
+    try:
+        made = await link.call(f"$JS.API.CONSUMER.CREATE.{stream}", {"stream_name": stream, "config": config})
+    except RefusedError as error:
+        if error.code == NO_STREAM:
+            return
+        raise
     got: asyncio.Queue[Message] = asyncio.Queue()
     inbox = f"_INBOX.{secrets.token_hex(8)}"
     forget = await link.client.handle(inbox, got.put_nowait)
