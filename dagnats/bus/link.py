@@ -92,6 +92,8 @@ class Link:
                 servers=[address.url],
                 token=address.token,
                 allow_reconnect=False,
+                max_reconnect_attempts=1,  # of the first connect: the server of a run that has just ended refuses, and nats-py would ask for two minutes
+                reconnect_time_wait=0.05,
                 connect_timeout=5,
                 max_outstanding_pings=2,
                 ping_interval=20,

@@ -15,7 +15,7 @@ from dagnats.report.screen import fit, without_colours
 from dagnats.report.spool import Owner
 from dagnats.report.style import Style
 from dagnats.report.tally import Tally
-from dagnats.report.view import block_title, clean, why
+from dagnats.report.view import block_title, clean, waiting_text, why
 
 MOST_ROWS = 20
 ROOMY_ROWS = 15
@@ -124,12 +124,14 @@ def _under_way(shown: Shown, now: float, paper: _Paper, room: int) -> list[Row]:
     waiting = [id_ for id_ in state.dispatched if state.steps[id_].status is Status.WAITING]
     first = [focused] if focused in state.running else []
     others = (id_ for id_ in state.running if id_ != focused)
-    count = len(state.running) + len(waiting)
+    asking = list(state.awaited.open)  # those that somebody is asked to end stand above those that wait for their time
+    asking.sort(key=lambda id_: state.awaited.open[id_].kind)
+    count = len(state.running) + len(waiting) + len(asking)
     rows: list[Row] = []
     unfinished = _unfinished(shown.unfinished) if first and room > 2 else ""
     slots = room - bool(unfinished)
     kept = slots - 1 if 1 < slots < count else slots
-    for id_ in islice(chain(first, others, waiting), max(0, kept)):
+    for id_ in islice(chain(first, others, asking, waiting), max(0, kept)):
         rows.append(_attempt(state, id_, now, paper, is_focused=id_ in first))
         if id_ in first and unfinished:
             rows.append(paper.row(("    " + unfinished, _DIM)))
@@ -141,7 +143,12 @@ def _under_way(shown: Shown, now: float, paper: _Paper, room: int) -> list[Row]:
 def _attempt(state: RunState, id_: str, now: float, paper: _Paper, *, is_focused: bool) -> Row:
     step = state.steps[id_]
     title = block_title(state, (id_, step.attempt))
-    if step.status is Status.WAITING:
+    wait = state.awaited.open.get(id_)
+    if wait is not None:
+        title = f"{title}: {waiting_text(wait)}" if wait.kind != "sleep" else title
+        mark, code = "…", _YELLOW
+        told = clock(now - wait.at) if wait.until is None else f"in {clock(math.ceil(wait.until - now))}"
+    elif step.status is Status.WAITING:
         left = step.not_before - now if step.not_before is not None else 0.0
         mark, code, told = "↻", _YELLOW, f"in {clock(math.ceil(left))}"
     else:
@@ -184,7 +191,7 @@ def _facts(shown: Shown, now: float) -> Iterator[tuple[int, str, str]]:
     if state.running:
         yield 3, f"{len(state.running)} running", _PLAIN
     held = sum(len(group.held) for id_ in state.expanded if (group := state.steps[id_].instances) is not None)
-    waiting = len(state.ready) + len(state.places.waiting) + state.queued + held
+    waiting = len(state.ready) + len(state.places.waiting) + len(state.awaited.open) + state.queued + held
     if waiting:
         yield 5, f"{waiting} waiting", _PLAIN
     if tally.failures:

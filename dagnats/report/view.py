@@ -33,6 +33,7 @@ from dagnats.report.style import Style
 TAIL_LINES = 40
 AGAIN_MAX = 1000  # characters; behind --files there may be thousands of names
 INSTANCES_SHOWN = 10  # of one step, at the end
+WAITS_SHOWN = 5
 LINES_SHOWN = 30  # of one pipeline that a step runs, there
 _BAD_FIRST = (Status.FAILED, Status.TIMED_OUT, Status.WARNING)
 _FAILED = (Status.FAILED, Status.TIMED_OUT)
@@ -133,7 +134,16 @@ def _resumed(state: RunState, event: RunResumed | StepInterrupted) -> str:
     ended = sum(count for status, count in counts(state).items() if status in TERMINAL)
     lost = event.lost_commits
     damage = f"; {lost:,} commit{'s' * (lost != 1)} after that could not be used" if lost else ""
-    return f"resumed, {ended:,} step{'s' * (ended != 1)} had ended{damage}"
+    return "\n".join([f"resumed, {ended:,} step{'s' * (ended != 1)} had ended{damage}", *open_waits(state)])
+
+
+def open_waits(state: RunState) -> Iterator[str]:
+    """Give a line for each of the first steps that wait, with how somebody ends that."""
+    waits = list(state.awaited.open.values())
+    for wait in waits[:WAITS_SHOWN]:
+        yield f"  {wait.step}: {waiting_text(wait)}{answer_command(state.run, wait)}"
+    if len(waits) > WAITS_SHOWN:
+        yield f"  … and {len(waits) - WAITS_SHOWN:,} more"
 
 
 def waiting_text(wait: StepWaiting) -> str:
@@ -240,6 +250,8 @@ def why(step: StepState) -> str:  # noqa: PLR0911 - one answer a status
     match step.status:
         case Status.SUCCEEDED if taken:
             return taken
+        case Status.WAITING if step.wait is not None:
+            return waiting_text(step.wait)
         case Status.SUCCEEDED:
             return answer_text(step) + tries if step.answer is not None else tries.strip(" ()")
         case Status.FAILED | Status.TIMED_OUT | Status.WARNING if step.failure is not None:
