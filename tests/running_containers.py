@@ -73,6 +73,16 @@ def processes_with(word: str) -> list[str]:
     return found
 
 
+def orphans_of_runc(used: Engine) -> set[str]:
+    """Give what runc has and podman does not know. Another test may be making one, so that it is asked again for a while."""
+    until = time.monotonic() + 10
+    while True:
+        listed = set(subprocess.run(["runc", "list", "-q"], capture_output=True, text=True, check=True).stdout.split())
+        orphans = listed - set(used.ask("ps", "-aq", "--no-trunc", "--external").split())
+        if not orphans or time.monotonic() > until:
+            return orphans
+
+
 def engine(name: str) -> Engine:
     """Give a runtime, or skip the test where there is none."""
     kept = {key: value for key, value in os.environ.items() if not key.startswith(("DOCKER_", "CONTAINER"))}

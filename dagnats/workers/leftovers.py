@@ -24,7 +24,9 @@ from dagnats.workers.runtime import Runtime
 
 ASKED_S = 60.0
 TRIES = 4
+MONITOR_ENDS_S = 2.0
 _AGAIN_S = 0.3
+_LOOK_S = 0.05
 RUNNER = "dagnats.runner"
 NAME_BEGINS = "dagnats-"
 
@@ -108,8 +110,9 @@ class Leftovers:
         return left
 
     async def _remove(self, container: Container) -> bool:
-        if self._runtime.kind == "podman":  # before podman forgets it, as it may not know that there is something
-            await self._repair(container.id)
+        is_podman = self._runtime.kind == "podman"
+        if is_podman and not await self._is_running(container.id):
+            await self._delete(container.id)  # before podman forgets it, as it may not know that there is something
         removed = await capture(
             self._guardian,
             [*commands.remove(self._runtime), container.id],
@@ -118,16 +121,28 @@ class Leftovers:
             client=True,
         )
         gone = removed.exit.ok or commands.is_unknown(removed.stderr)
-        if gone and (monitor := _monitors().get(container.id)) is not None:
-            with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.kill(monitor.pid, signal.SIGKILL)
+        if gone and is_podman:
+            await self._end_monitor(container.id)
+            await self._delete(container.id)
         return gone
 
-    async def _repair(self, id_: str) -> None:
-        """Delete what the OCI runtime may have of a container that podman holds for one that was never started."""
+    async def _end_monitor(self, id_: str) -> None:
+        """Let the monitor of a container that is gone end by itself, as it tidies up, or kill it."""
+        loop = asyncio.get_running_loop()
+        until = loop.time() + MONITOR_ENDS_S
+        while (monitor := _monitors().get(id_)) is not None:
+            if loop.time() > until:
+                with contextlib.suppress(ProcessLookupError, PermissionError):
+                    os.kill(monitor.pid, signal.SIGKILL)
+                return
+            await asyncio.sleep(_LOOK_S)
+
+    async def _is_running(self, id_: str) -> bool:
         status = await self._ask("container", "inspect", "--format", "{{.State.Status}}", id_)
-        if status.exit.ok and status.stdout.strip() == b"running":
-            return
+        return status.exit.ok and status.stdout.strip() == b"running"
+
+    async def _delete(self, id_: str) -> None:
+        """Delete what the OCI runtime of podman may have of a container."""
         if self._oci is None:
             answer = await self._ask("info", "--format", "{{.Host.OCIRuntime.Path}}")
             self._oci = answer.stdout.decode("utf-8", "replace").strip() if answer.exit.ok else ""

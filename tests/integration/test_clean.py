@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
-from running_containers import NAMES, Engine, engine
+from running_containers import NAMES, Engine, engine, orphans_of_runc
 from running_dagnats import Running, dagnats, processes_of, run_directory, servers_of, write_pipeline
 
 from dagnats import proctree
@@ -226,6 +226,8 @@ def gone(used: Engine, run: str) -> None:
     until = time.monotonic() + 10
     while (left := used.left(run)) != {"containers": [], "processes": []}:
         assert time.monotonic() < until, left
+    if used.name == "podman" and os.geteuid() == 0:
+        assert orphans_of_runc(used) == set()
 
 
 @pytest.mark.parametrize("moment_s", [0.0, 0.1, 0.2, 0.3, 0.4])

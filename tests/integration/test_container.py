@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from acting import Sink
 from containing import Place, within
-from running_containers import NAMES, Engine, engine
+from running_containers import NAMES, Engine, engine, orphans_of_runc
 from running_processes import guarded
 
 from dagnats.core.events import Reason
@@ -126,16 +126,6 @@ def test_nothing_that_is_printed_is_kept_by_the_runtime(used, tmp_path):
 
 
 # Nothing is left
-
-
-def orphans_of_runc(used: Engine) -> set[str]:
-    """Give what runc has and podman does not know. Another test may be making one, so that it is asked again for a while."""
-    until = time.monotonic() + 10
-    while True:
-        listed = set(subprocess.run(["runc", "list", "-q"], capture_output=True, text=True, check=True).stdout.split())
-        orphans = listed - set(used.ask("ps", "-aq", "--no-trunc", "--external").split())
-        if not orphans or time.monotonic() > until:
-            return orphans
 
 
 def test_cancels_at_any_moment_leave_nothing(used, tmp_path):
