@@ -154,13 +154,17 @@ class Engine:
             unknown = f"run {self.state.run} does not know what `{ask.word}` is: it was started by another dagnats"
             reply(self._link, ask, unknown)
 
-    def _admit_ask(self, ask: Ask, events: list[AnyEvent]) -> str:
-        if self.state.finished is not None:
-            return f"run {self.state.run} has ended already"
+    def _admit_ask(self, ask: Ask, events: list[AnyEvent]) -> bool:
+        """Do what is asked, or say at once what speaks against it; true when it follows from the events."""
         given = ask.values
         request = asked_by_user(str(given.get("who")), str(given.get("why", "")), force=given.get("force") is True)
-        self._apply(admit_cancel(self.state, request, at=time.time()), events)
-        return ""
+        event = admit_cancel(self.state, request, at=time.time())
+        self._apply(event, events)
+        if self.state.finished is not None:
+            reply(self._link, ask, f"run {self.state.run} has ended already: there is nothing to cancel")
+        elif event is None:
+            reply(self._link, ask, repeated=True)
+        return event is not None
 
     def crash(self, error: BaseException | None) -> None:
         """End the run with an error of the engine's surroundings. Nothing is decided any more: the journal ends before what broke."""
@@ -253,7 +257,7 @@ class Engine:
                 case CancelRequested():
                     self._apply(admit_cancel(self.state, cause, at=time.time()), events)
                 case Ask():
-                    answers.append((cause, self._admit_ask(cause, events)))
+                    answers += [(cause, "")] * self._admit_ask(cause, events)
                 case Told():
                     answers.append((cause, self._admit(cause.report, time.time(), events)))
                 case Claim():

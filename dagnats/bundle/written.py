@@ -32,7 +32,7 @@ from dagnats.bundle.form import (
 from dagnats.bus import blobs
 from dagnats.bus.link import Link, Message
 from dagnats.bus.objects import digest_of, is_stub
-from dagnats.bus.reading import messages, stored_at_ns
+from dagnats.bus.reading import messages, position
 from dagnats.core.codec import commit_hash, decode_commit
 from dagnats.core.events import AnyEvent
 from dagnats.errors import EngineError, JournalError, UsageError
@@ -132,7 +132,7 @@ def objects_of(event: AnyEvent) -> Iterator[str]:
 
 def _framed(message: Message, subject: str) -> Frame:
     headers = {name: value for name, value in (message.headers or {}).items() if not name.startswith("Nats-")}
-    at_ns = int(headers.pop("At", 0)) or stored_at_ns(message)  # what was opened from a bundle knows it from there
+    at_ns = int(headers.pop("At", 0)) or position(message).at_ns  # what was opened from a bundle knows it from there
     return Frame(message.data, subject, headers, at_ns)
 
 

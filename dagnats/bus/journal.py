@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from typing import NamedTuple
 
 from dagnats.bus.link import Link, RefusedError, checked
-from dagnats.bus.reading import NO_MESSAGE, messages, sequence_of
+from dagnats.bus.reading import NO_MESSAGE, messages, position
 from dagnats.core import codec
 from dagnats.core.events import AnyEvent
 from dagnats.errors import EngineError, JournalError, NewerVersionError, RunLostError, UsageError
@@ -138,7 +138,7 @@ async def load(link: Link, run: str, known: tuple[int, str] | None) -> Loaded:
     place, last, sequence, damage = 0, "", 0, ""
     lost: list[int] = []
     async for message in messages(link, "HISTORY", f"history.{run}"):
-        at = sequence_of(message)
+        at = position(message).sequence
         if damage:
             lost.append(at)
             continue

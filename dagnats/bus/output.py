@@ -6,11 +6,12 @@ from collections.abc import Mapping
 
 from msgspec import Struct, field
 
-from dagnats.bus.link import Link, RefusedError, checked
-from dagnats.bus.reading import NO_MESSAGE, messages
+from dagnats.bus.link import Link, Message, RefusedError, checked
+from dagnats.bus.reading import NO_MESSAGE, messages, position
 from dagnats.core.text import token
 
 AT_ONCE_MAX_BYTES = 32 << 20  # of a run; up to here all of it is read in one pass
+NOTE = "note"
 FIRST_WINDOW = 64  # messages of the stream that are looked through for the end of one attempt's output
 UNACKNOWLEDGED_MAX_BYTES = 8 << 20  # then a step's output waits, and with it the step
 
@@ -27,7 +28,45 @@ def store_note(link: Link, run: str, text: str, after: int) -> None:
 
 def note_subject(run: str) -> str:
     """Give the subject of the program's own words, which is no attempt's: those have a number more."""
-    return f"output.{run}.note"
+    return f"output.{run}.{NOTE}"
+
+
+class Chunk(Struct, frozen=True):
+    """A chunk as it is stored. `place` names the attempt within its run, as the subject does, and is "note" for a word of the program's own.
+
+    `after` is the number of the last event that was shown before it, or None where nobody in the runner's process has shown it.
+    """
+
+    place: str
+    stream: str
+    offset: int
+    data: bytes
+    after: int | None
+    at_ns: int
+
+
+def chunk_of(message: Message) -> Chunk:
+    """Read a chunk back."""
+    headers = message.headers or {}
+    after = headers.get("After")
+    return Chunk(
+        place=message.subject.split(".", 2)[2],
+        stream=headers.get("Stream", "out"),
+        offset=int(headers.get("Offset", "0")),
+        data=message.data,
+        after=int(after) if after is not None else None,
+        at_ns=position(message).at_ns,
+    )
+
+
+def place_of(step: str, attempt: int) -> str:
+    """Name an attempt as `Chunk.place` does."""
+    return f"{token(step)}.{attempt}"
+
+
+def step_subject(step: str) -> str:
+    """Name all attempts of a step, behind `output.<run>.`."""
+    return f"{token(step)}.*"
 
 
 class OutputStream:

@@ -12,7 +12,7 @@ from typing import Any
 import click
 
 from dagnats import __version__
-from dagnats.cli import author, carry, clean, dead, doctor, facts, rerun, resume, steer
+from dagnats.cli import author, carry, clean, dead, doctor, facts, rerun, resume, steer, viewers
 from dagnats.cli.options import (
     FILES_GIVEN,
     FilesLast,
@@ -125,7 +125,7 @@ def report(name: str | None, **files: str | None) -> int:
     return write_reports(name, {kind.removesuffix("_file"): path for kind, path in files.items()})
 
 
-GROUPS = (author, carry, clean, dead, doctor, facts, resume, rerun, steer)
+GROUPS = (author, carry, clean, dead, doctor, facts, resume, rerun, steer, viewers)
 for command in (command for group in GROUPS for command in group.COMMANDS):
     cli.add_command(command)
 

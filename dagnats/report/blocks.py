@@ -1,6 +1,7 @@
 """The modes that show a step's output in one piece: `grouped`, `failures`, `live` and `github`. What differs is how they paint it."""
 
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 
 from msgspec import Struct
 
@@ -41,7 +42,14 @@ class Manner(Struct, frozen=True):
 class Blocks(Reporter):
     """The reporter of these modes."""
 
-    def __init__(self, painter: Painter, style: Style, again: Sequence[str], manner: Manner) -> None:
+    def __init__(
+        self,
+        painter: Painter,
+        style: Style,
+        again: Sequence[str],
+        manner: Manner,
+        clock: Callable[[], float] | None = None,
+    ) -> None:
         self._painter = painter
         self._style = style
         self._again = again
@@ -49,7 +57,7 @@ class Blocks(Reporter):
         self._projection = Projection()
         self._tails = Tails()
         self._lines = Lines()
-        self._turns = Turns(painter, Spool(), streams=manner.streams)
+        self._turns = Turns(painter, Spool(), streams=manner.streams, clock=clock or time.monotonic)
         self.tick_s = painter.tick_s
 
     def tick(self) -> None:

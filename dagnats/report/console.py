@@ -70,6 +70,13 @@ class Console:
         self._held.append(data)
         self._size += len(data)
 
+    @property
+    def is_gone(self) -> bool:
+        """Whether whoever read stdout has left, or it can not be written for another reason."""
+        poll = select.poll()
+        poll.register(self._stdout, 0)
+        return self._stdout in self._gone or any(found & select.POLLERR for _, found in poll.poll(0))
+
     def flush(self) -> None:
         """Write what is held; what can not be written is dropped, and `close` tells of it."""
         held, self._held, self._size = self._held, [], 0

@@ -68,12 +68,14 @@ class Live(Painter):
         *,
         has_title: bool,
         is_reflowing: bool,
+        now: Callable[[], float] | None = None,
     ) -> None:
         super().__init__(console)
         self._style = style
         self._size = size
         self._has_title = has_title
         self._is_reflowing = is_reflowing
+        self._now = now or time.time
         self._colours = Colours()
         self._shown: Shown | None = None
         self._held: list[bytes] = []
@@ -195,7 +197,7 @@ class Live(Painter):
         if shown is None or shown.state.finished is not None:
             return []
         if now >= self._looked_at + REGION_S or size != self._looked_for:
-            self._rows = region(shown, time.time(), size.columns, size.lines, self._style)
+            self._rows = region(shown, self._now(), size.columns, size.lines, self._style)
             self._looked_at, self._looked_for = now, size
         return self._rows
 

@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
@@ -36,6 +36,7 @@ class Surroundings(Struct, frozen=True):
 
     environ: Mapping[str, str]
     masks: Iterable[str] = ()
+    clock: Callable[[], float] | None = None  # of a run that is shown again: when it was, in unix seconds
 
 
 def mode_of(output: str, environ: Mapping[str, str]) -> str:
@@ -56,10 +57,10 @@ def style_of(mode: str, color: str, environ: Mapping[str, str]) -> Style:
     return Style(color=wanted and not environ.get("NO_COLOR"), unicode=encoding.startswith("utf"))
 
 
-def reporters(wanted: Wanted, style: Style, around: Surroundings) -> list[Reporter]:
+def reporters(wanted: Wanted, style: Style, around: Surroundings, console: Console | None = None) -> list[Reporter]:
     """Make those that show a run. Raises UsageError when a file can not be written."""
     mode = mode_of(wanted.output, around.environ)
-    console = Console()
+    console = Console() if console is None else console
     shown: Reporter
     if mode == "json":
         shown = JsonLines(console)
@@ -95,7 +96,9 @@ def _blocks(mode: str, wanted: Wanted, console: Console, style: Style, around: S
         from dagnats.report.live import Live, reflows, size_of  # noqa: PLC0415 - measured: so is rich
 
         is_reflowing = reflows(around.environ)
-        painter = Live(console, style, lambda: size_of(1), has_title=has_title, is_reflowing=is_reflowing)
+        painter = Live(
+            console, style, lambda: size_of(1), has_title=has_title, is_reflowing=is_reflowing, now=around.clock
+        )
     else:
         from dagnats.report.grouped import Grouped  # noqa: PLC0415 - the same
 
@@ -108,4 +111,4 @@ def _blocks(mode: str, wanted: Wanted, console: Console, style: Style, around: S
         tails=mode != "failures",
         is_kept=wanted.is_kept,
     )
-    return Blocks(painter, style, wanted.again, manner)
+    return Blocks(painter, style, wanted.again, manner, around.clock)

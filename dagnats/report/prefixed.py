@@ -18,6 +18,27 @@ from dagnats.report.view import event_line, group_line, note_lines, recap, run_t
 PREFIX_MAX_WIDTH = 24
 
 
+class Prefixer:
+    """Puts the name of its step before each line."""
+
+    def __init__(self, style: Style) -> None:
+        self._style = style
+        self._prefixes: dict[str, bytes] = {}
+        self._width = 0
+
+    def begin(self, event: RunStarted) -> None:
+        """Have the names of a run take as much room as the longest of them."""
+        self._width = min(PREFIX_MAX_WIDTH, _longest(event.plan, event.plan.pipelines))
+
+    def lines(self, step: str, lines: bytes) -> bytes:
+        """Give lines of a step, the last without its newline, as whole lines with their prefix."""
+        prefix = self._prefixes.get(step)
+        if prefix is None:
+            shown = self._style.prefix(f"{step:<{self._width}} | ", len(self._prefixes))
+            prefix = self._prefixes[step] = shown.encode()
+        return prefix + lines.replace(b"\n", b"\n" + prefix) + b"\n"
+
+
 class Prefixed(Reporter):
     """The reporter of `--output prefixed`, and with `lines=False` and `quiet` the one of `none` and `-q`."""
 
@@ -42,8 +63,7 @@ class Prefixed(Reporter):
         self._projection = Projection()
         self._tails = Tails()
         self._whole = Lines()
-        self._prefixes: dict[str, bytes] = {}
-        self._width = 0
+        self._prefixer = Prefixer(style)
 
     def before(self, events: Sequence[AnyEvent]) -> None:
         """Know of it, and show the title."""
@@ -70,7 +90,7 @@ class Prefixed(Reporter):
                     self._console.say(said)
 
     def _begin(self, event: RunStarted, state: RunState) -> None:
-        self._width = min(PREFIX_MAX_WIDTH, _longest(event.plan, event.plan.pipelines))
+        self._prefixer.begin(event)
         if not self._quiet:
             self._console.say(self._style.paint(run_title(state), "1"))
 
@@ -84,11 +104,7 @@ class Prefixed(Reporter):
             self._write(step, whole)
 
     def _write(self, step: str, lines: bytes) -> None:
-        prefix = self._prefixes.get(step)
-        if prefix is None:
-            shown = self._style.prefix(f"{step:<{self._width}} | ", len(self._prefixes))
-            prefix = self._prefixes[step] = shown.encode()
-        self._console.out(prefix + lines.replace(b"\n", b"\n" + prefix) + b"\n")
+        self._console.out(self._prefixer.lines(step, lines))
 
     def _end_lines(self, step: str) -> None:
         for line in self._whole.end(step):

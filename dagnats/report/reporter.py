@@ -61,6 +61,9 @@ class Reporter:
     def tick(self) -> None:
         """Some time has passed."""
 
+    def present(self) -> None:
+        """All that was there when it was read is shown: what follows happens now. Never called in the runner's process."""
+
     def hurry(self) -> None:
         """Wait for no reader any more; called from another thread, at any time."""
 
