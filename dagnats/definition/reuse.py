@@ -121,10 +121,12 @@ class _Judge:
     def _keep(self, level: "_Level", step: Step, before: StepState) -> bool:
         """Note what of a step is as it was: all of it, some of its instances, or some steps of its pipeline. True when nothing of it runs."""
         if step.fan_out is not None:
-            return self._keep_instances(level, step, before)
+            return not _has_not_begun(before) and self._keep_instances(level, step, before)
         return self._keep_one(step, before, level.prefix + step.id)
 
     def _keep_one(self, step: Step, before: StepState, key: str) -> bool:
+        if _has_not_begun(before):
+            return False
         if before.status is Status.SKIPPED:
             return True  # its condition is asked again, of the same values
         inner = self._plan.pipelines.get(step.pipeline or "")
@@ -317,6 +319,12 @@ def _step_content(step: dict[str, Any], pipelines: Mapping[str, Pipeline]) -> JS
     inner = pipelines.get(step.get("pipeline", ""))
     plain = {key: value for key, value in step.items() if key not in ("line", "file", "name")}
     return plain | ({"pipeline": _content(inner, pipelines)} if inner is not None else {})
+
+
+def _has_not_begun(state: StepState) -> bool:
+    """Whether the step failed before there was an attempt, as its `if` could not be evaluated: that is asked again."""
+    failure = state.failure
+    return state.instances is None and failure is not None and failure.attempt == 0
 
 
 def _place(plan: Pipeline, workspace: str) -> dict[str, JSON]:

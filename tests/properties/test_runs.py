@@ -19,6 +19,7 @@ from dagnats.core.events import (
     CancelRequested,
     Outcome,
     Reason,
+    Rerun,
     RunFinished,
     RunResumed,
     RunStarted,
@@ -181,10 +182,17 @@ class World:
         *,
         together: bool = False,
         crashes: float = 0.0,
+        rerun: Rerun | None = None,
+        well: bool = False,
+        opens: int | None = None,
     ) -> None:
         self.chance = random.Random(seed)
         self.now = 1000.0
-        started = RunStarted(seq=1, at=self.now, run="r1", plan=plan, max_parallel=max_parallel, workspace="/w")
+        started = RunStarted(
+            seq=1, at=self.now, run="r1", plan=plan, max_parallel=max_parallel, workspace="/w", rerun=rerun
+        )
+        self.well = well  # whether all that workers do succeeds
+        self.opens = opens  # with what pipelines begin, or None for something else every time
         self.dispatch = Dispatch({}, {})
         self.state = RunState(started)
         self.events: list[AnyEvent] = [started]
@@ -211,7 +219,7 @@ class World:
             if tick == self.cancel_at:
                 self._cancel()
                 self.middle = len(self.events), everything(self.state)
-            elif self.chance.random() < 0.03:
+            elif not self.well and self.chance.random() < 0.03:
                 self._take_too_long()
             elif self.chance.random() < self.crashes:
                 self._crash()
@@ -230,7 +238,7 @@ class World:
         if self.held:
             attempt = self.chance.choice(list(self.held))
             can.append(lambda: self._end(attempt))
-            if self.chance.random() < 0.1:
+            if not self.well and self.chance.random() < 0.1:
                 can.append(lambda: self._lose(attempt))
         if self.state.awaited.open or self.chance.random() < 0.05:
             can.append(self._post)
@@ -257,9 +265,9 @@ class World:
         worker = self.held.pop(attempt)
         who = {"step": attempt[0], "attempt": attempt[1], "worker": worker}
         kinds = ["succeeded", "succeeded", "failed"] + ["stopped"] * 3 * (attempt[0] in self.state.stopping)
-        kind = self.chance.choice(kinds)
+        kind = "succeeded" if self.well else self.chance.choice(kinds)
         if kind == "succeeded" and self.state.steps[attempt[0]].step.pipeline is not None:
-            report: Report = Opened(**who, params={"n": len(self.events)})
+            report: Report = Opened(**who, params={"n": self.opens or len(self.events)})
         elif kind == "succeeded":
             report = Succeeded(**who, outputs={"n": len(self.events)})
         elif kind == "stopped":
