@@ -102,8 +102,8 @@ class Answers:
 class Playbook:
     """A run in a script: each method is a cause, and gives what it made happen as short lines."""
 
-    def __init__(self, plan: Pipeline, max_parallel: int = 9) -> None:
-        started = RunStarted(seq=1, at=1000.0, run="r1", plan=plan, max_parallel=max_parallel, workspace="/w")
+    def __init__(self, plan: Pipeline, max_parallel: int = 9, **more: Any) -> None:
+        started = RunStarted(seq=1, at=1000.0, run="r1", plan=plan, max_parallel=max_parallel, workspace="/w", **more)
         self.state = RunState(started)
         self.events: list[AnyEvent] = [started]
         self.now = 1000.0
