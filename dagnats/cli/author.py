@@ -32,10 +32,12 @@ _FILE = click.argument("file", required=False, shell_complete=complete_file)
 @selection_options
 @click.option(
     "--rerun",
-    metavar="RUN",
+    is_flag=False,
+    flag_value="",
+    metavar="[RUN]",
     envvar="DAGNATS_PLAN_RERUN",
     shell_complete=complete_run,
-    help="Show what `dagnats rerun RUN` would do with `--failed`, `--from` or `--only`.",
+    help="Show what `dagnats rerun RUN` would do with `--failed`, `--from` or `--only`; the newest run unless given.",
 )
 @click.option("--failed", is_flag=True, envvar="DAGNATS_RERUN_FAILED", help="With --rerun: run what did not succeed.")
 @_format_option("DAGNATS_PLAN_FORMAT", "text", "json")
@@ -66,7 +68,7 @@ def plan(
             )
         mode = mode_of(failed=failed, start=flags["start"], only=flags["only"])
         steps = (*flags["start"], *flags["only"])
-        return reported(lambda: show_rerun((rerun, mode, steps), params, params_file, form))
+        return reported(lambda: show_rerun((rerun or None, mode, steps), params, params_file, form))
     if failed:
         raise click.UsageError("--failed says what of a run shall run again: give the run with --rerun")
     return reported(lambda: show_plan(file, params, params_file, flags, form))

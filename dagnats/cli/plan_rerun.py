@@ -19,7 +19,7 @@ from dagnats.report.style import Style, wants_color
 
 
 def show_rerun(
-    asked: tuple[str, Mode, Sequence[str]], assigned: Sequence[str], params_file: str | None, form: str
+    asked: tuple[str | None, Mode, Sequence[str]], assigned: Sequence[str], params_file: str | None, form: str
 ) -> int:
     """Print the plan of the rerun that is asked for; nothing is executed."""
     rerun, file, _ = asked_for(*asked)

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from dagnats.cli.options import Command, complete_step, params_options, told
+from dagnats.cli.options import Command, params_options, told
 from dagnats.cli.run_options import begin_options, shown_options, surroundings_options, words_options
-from dagnats.cli.runs import complete_run
+from dagnats.cli.runs import complete_run, complete_step_of_run
 
 if TYPE_CHECKING:
     from dagnats.definition.reuse import Mode
@@ -30,7 +30,7 @@ def _part_options(command: Command) -> Command:
             multiple=True,
             metavar="STEP",
             envvar="DAGNATS_RERUN_FROM",
-            shell_complete=complete_step,
+            shell_complete=complete_step_of_run,
             help="Run this step, and all that depends on it; may be given again.",
         ),
         click.option(
@@ -38,7 +38,7 @@ def _part_options(command: Command) -> Command:
             multiple=True,
             metavar="STEP",
             envvar="DAGNATS_RERUN_ONLY",
-            shell_complete=complete_step,
+            shell_complete=complete_step_of_run,
             help="Run this step with what it needs taken over, and leave out all others; may be given again.",
         ),
     )

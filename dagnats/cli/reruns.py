@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from dagnats.bus import blobs, journal
 from dagnats.bus.link import Link
 from dagnats.core.events import AnyEvent, RunStarted
-from dagnats.definition.problems import quoted
+from dagnats.definition.problems import printable
 from dagnats.definition.project import STDIN
 from dagnats.definition.rerun import Rerun, before
 from dagnats.definition.reuse import Mode
@@ -69,5 +69,5 @@ def file_of(started: RunStarted, root: Path) -> str:
     there = os.path.normpath(os.path.join(started.workspace, started.directory, named))  # noqa: PTH118 (of another machine)
     file = os.path.normpath(root / os.path.relpath(there, started.workspace))
     if not Path(file).is_file():
-        raise UsageError(f"run {started.run} was of {quoted(file)}, which is not there any more")
+        raise UsageError(f"the file of run {started.run} is not there any more: {printable(os.path.relpath(file))}")
     return file if Path(named).is_absolute() else os.path.relpath(file)

@@ -44,3 +44,19 @@ def complete_run_step(ctx: click.Context, param: click.Parameter, incomplete: st
     except DagnatsError:
         found = []
     return found if run is not None else [*found, *complete_run(ctx, param, incomplete)]
+
+
+def complete_step_of_run(ctx: click.Context, _param: click.Parameter, incomplete: str) -> "list[CompletionItem]":
+    """Offer the steps of the run that the command line names, else those of the newest."""
+    from click.shell_completion import CompletionItem  # noqa: PLC0415 - as above
+
+    from dagnats.cli.listed import steps_of  # noqa: PLC0415 - the same
+    from dagnats.errors import DagnatsError  # noqa: PLC0415 - the same
+
+    # the option that is being completed lacks its value, and then click leaves arguments where they are
+    loose = next((word for word in ctx.args if not word.startswith("-")), None)
+    try:
+        ids = steps_of(ctx.params.get("name") or loose)
+    except DagnatsError:
+        return []
+    return [CompletionItem(id_) for id_ in ids if id_.startswith(incomplete) and not set(id_) & set("[/")]

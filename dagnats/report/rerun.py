@@ -1,14 +1,18 @@
 """What a rerun takes over and runs again, before it does: as notes on the steps of a plan, and as data."""
 
+import json
+import re
 from collections.abc import Mapping, Sequence
 
 from dagnats.core.codec import rerun_record
 from dagnats.core.pipeline import JSON
 from dagnats.core.rerun import said
+from dagnats.core.text import text_of
 from dagnats.definition.reuse import Found
 from dagnats.report.view import clean
 
 _SHOWN = 8
+_VALUE = re.compile(r"\[((?:[^\[\]\"]|\"(?:[^\"\\]|\\.)*\")*)\]")  # of an instance, as JSON
 
 
 def rerun_notes(found: Found) -> Mapping[str, Sequence[str]]:
@@ -19,8 +23,22 @@ def rerun_notes(found: Found) -> Mapping[str, Sequence[str]]:
         notes[id_] = [clean(_said(id_, found))]
     for key in found.rerun.reused:
         if key != (id_ := own_id(key)):
-            notes[id_].append(f"reused: {clean(key.removeprefix(id_).removeprefix('/'))}")
+            notes[id_].append(f"reused: {clean(_named(key.removeprefix(id_)))}")
     return {id_: [*told[: _SHOWN + 1], *_more(told)] for id_, told in notes.items()}
+
+
+def _named(rest: str) -> str:
+    """Give what is left of a key behind the id of a step as its label would be: `[os=a]`, or the id of a step in its pipeline."""
+    return _VALUE.sub(lambda found: _label(found[1]), rest).removeprefix("/")
+
+
+def _label(value: str) -> str:
+    try:
+        held = json.loads(value)
+    except ValueError:
+        return f"[{value}]"
+    texts = [f"{name}={text_of(one)}" for name, one in held.items()] if isinstance(held, dict) else [text_of(held)]
+    return f"[{','.join(texts)}]"
 
 
 def _more(told: Sequence[str]) -> list[str]:

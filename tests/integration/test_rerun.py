@@ -3,12 +3,13 @@
 import json
 import shutil
 import signal
+import subprocess
 from collections import Counter
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
 import pytest
-from running_dagnats import EVENTS, Running, dagnats, read_events, write_pipeline
+from running_dagnats import DAGNATS, EVENTS, Running, dagnats, environment, read_events, write_pipeline
 
 from dagnats.core.state import RunState, fold
 
@@ -313,8 +314,19 @@ def test_a_run_whose_file_is_gone_or_came_from_stdin(tmp_path):
     (tmp_path / "pipeline.yaml").unlink()
     gone = dagnats(["rerun", "--failed"], tmp_path)
     assert gone.code == 2
-    assert "was of" in gone.text
-    assert "pipeline.yaml`, which is not there any more" in gone.text
+    assert gone.text.endswith(" is not there any more: pipeline.yaml\n")
+    given = subprocess.run(
+        [DAGNATS, "run", "-"],
+        cwd=tmp_path,
+        env=environment(),
+        input=b"name: p\nsteps: [{run: exit 1}]",
+        capture_output=True,
+        check=False,
+    )
+    assert b"dagnats rerun" not in given.stderr
+    refused = dagnats(["rerun", "--failed"], tmp_path)
+    assert refused.code == 2
+    assert "took its pipeline from stdin, and there is no file that could be run again" in refused.text
 
 
 def test_a_run_that_goes_on(tmp_path):

@@ -7,11 +7,13 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
-from dagnats.core.codec import commit_hash, encode_commit
+from dagnats.core.codec import commit_hash, decode_commit, encode_commit
 from dagnats.core.decide import Failed, Opened, Started, Stopped, Succeeded, admit, decide
-from dagnats.core.events import AnyEvent, CancelledBy, CancelRequested, Reason, RunStarted
+from dagnats.core.events import AnyEvent, CancelledBy, CancelRequested, Reason, Rerun, RunStarted
 from dagnats.core.pipeline import FanOut, Output, Param, Pipeline, Retry, Step
 from dagnats.core.state import RunState
+from dagnats.definition.rerun import before
+from dagnats.definition.reuse import Now, compared
 from dagnats.dispatch import Dispatch
 
 HERE = Path(__file__).parent / "v1"
@@ -131,15 +133,29 @@ CASES = {
 }
 
 
+# a case whose run is run again, and what happens then
+RERUNS = {
+    "rerun": (
+        "nested",
+        (
+            "start deploy[target=us]|open deploy[target=us]|start deploy[target=us]/push|ok deploy[target=us]/push"
+            "|start deploy[target=us]/switch|ok deploy[target=us]/switch|start deploy[target=us]/logout"
+            "|ok deploy[target=us]/logout|start tell[a]|ok tell[a]|start tell[b]|ok tell[b]"
+        ),
+    )
+}
+
+
 class Recorder:
     """An engine whose journal is a list of lines."""
 
-    def __init__(self, plan: Pipeline) -> None:
+    def __init__(self, plan: Pipeline, rerun: Rerun | None = None) -> None:
         versions = {"dagnats": "0.1.0"}
         started = RunStarted(
             seq=1,
             at=1_750_000_000.0,
-            run=f"{plan.name}-1",
+            run=f"{plan.name}-{1 if rerun is None else 2}",
+            rerun=rerun,
             plan=plan,
             max_parallel=plan.max_parallel or 4,
             workspace="/srv/project",
@@ -210,16 +226,34 @@ class Recorder:
         return {"outcome": finished.outcome, "outputs": finished.outputs, "events": self.state.seq, "steps": steps}
 
 
+def recorded(plan: Pipeline, words: str, rerun: Rerun | None = None) -> Recorder:
+    """Let the words of a case happen."""
+    recorder = Recorder(plan, rerun)
+    for word in words.split("|"):
+        recorder.word(word)
+    return recorder
+
+
+def again(case: str, words: str) -> Recorder:
+    """Run again what did not succeed in a case."""
+    first = recorded(*CASES[case])
+    run, previous, events = first.state.run, "", []
+    for place, line in enumerate(first.lines, start=1):
+        events += decode_commit(line, run, previous, place)
+        previous = commit_hash(line)
+    plan = first.state.plan
+    found = compared(before(run, events), plan, Now("/srv/project"), "failed")
+    return recorded(plan, words, found.rerun)
+
+
 def main() -> None:
     """Write what is missing."""
     HERE.mkdir(exist_ok=True)
-    for name, (plan, words) in CASES.items():
+    for name in (*CASES, *RERUNS):
         journal = HERE / f"{name}.jsonl"
         if journal.exists():
             continue
-        recorder = Recorder(plan)
-        for word in words.split("|"):
-            recorder.word(word)
+        recorder = again(*RERUNS[name]) if name in RERUNS else recorded(*CASES[name])
         expected = json.dumps(recorder.expected(), indent=2)
         journal.write_bytes(b"".join(line + b"\n" for line in recorder.lines))
         (HERE / f"{name}.expected.json").write_text(expected + "\n", encoding="utf-8")

@@ -22,7 +22,7 @@ SCENARIOS = sorted(folder.name for folder in HERE.iterdir() if (folder / "expect
 DEFAULT_COMMAND = "dagnats run pipeline.yaml"
 
 _VARYING = (
-    (re.compile(r"(\b(?:re)?run |\brerun of |\breused from |\"run\":\")[a-z]+-[a-z]+-\d+\b"), r"\1RUN"),
+    (re.compile(r"(\b(?:re)?run |\brerun of |\breused from |\bfailed in |\"run\":\")[a-z]+-[a-z]+-\d+\b"), r"\1RUN"),
     (re.compile(r"\b(dagnats (?:approve|signal|resume) )[a-z]+-[a-z]+-\d+\b"), r"\1RUN"),
     (re.compile(r'"(at|until)":\d+(\.\d+)?'), r'"\1":TIME'),
     (re.compile(r"\bworker-[0-9a-f]{8}\b"), "WORKER"),
