@@ -8,7 +8,7 @@ from msgspec import Struct
 from dagnats.core.pipeline import JSON, Pipeline, Step
 
 Path = tuple[str, ...]
-_TEMPLATES = ("run", "command", "working_dir", "env", "params", "container")  # fields of a step
+_TEMPLATES = ("run", "command", "working_dir", "env", "params", "container", "artifacts", "wait")  # fields of a step
 
 
 def texts_of(value: Any, *, expression: bool = False) -> Iterator[tuple[str, bool]]:

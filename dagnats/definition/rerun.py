@@ -5,10 +5,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from msgspec import Struct
 from msgspec.structs import replace
 
-from dagnats.core.events import AnyEvent, Outcome, StepFailed, StepReused, StepSucceeded
+from dagnats.core.events import AnyEvent, Outcome
 from dagnats.core.pipeline import JSON, Param, Pipeline
 from dagnats.core.rerun import said
-from dagnats.core.state import fold
+from dagnats.core.state import TERMINAL, fold
 from dagnats.definition.params import accepted
 from dagnats.definition.problems import quoted
 from dagnats.definition.reuse import Before, Found, Mode, Now, compared
@@ -98,5 +98,11 @@ class Rerun(Struct, frozen=True):
 
 def before(run: str, events: Sequence[AnyEvent]) -> Before:
     """Read a run from its events. Raises JournalError when they can not follow on each other."""
-    ends = {event.step: event.seq for event in events if isinstance(event, StepSucceeded | StepFailed | StepReused)}
-    return Before(run, fold(events), ends)
+    state = fold(events[:1])
+    ends: dict[str, int] = {}
+    for event in events[1:]:
+        state.apply(event)
+        step = state.steps.get(getattr(event, "step", None) or "")
+        if step is not None and step.status in TERMINAL:
+            ends.setdefault(step.step.id, event.seq)
+    return Before(run, state, ends)
