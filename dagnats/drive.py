@@ -10,6 +10,7 @@ import time
 from collections.abc import Coroutine, Mapping
 from typing import TYPE_CHECKING, Any
 
+from dagnats.answering import answerer
 from dagnats.bus.link import Link
 from dagnats.bus.output import store_note
 from dagnats.bus.topology import set_up
@@ -299,7 +300,8 @@ class _Drive:
             events_file=request.events_file,
             annotates=request.github_annotations,
         )
-        around = Surroundings(os.environ, vault.masked if vault is not None else ())
+        answer = answerer(self._link, started.run)
+        around = Surroundings(os.environ, vault.masked if vault is not None else (), answer=answer)
         return reporters(wanted, self._style(), around)
 
     def _watch(self, watcher: Coroutine[Any, Any, None]) -> None:

@@ -1,8 +1,6 @@
 """`dagnats signal`, `approve` and `reject`: what is put for a run, once it is clear that it can mean something there."""
 
 import json
-import os
-import pwd
 import sys
 import time
 from collections.abc import Iterator, Sequence
@@ -12,6 +10,7 @@ from typing import NoReturn
 import click
 
 from dagnats import stored
+from dagnats.answering import user
 from dagnats.bus.journal import read
 from dagnats.bus.link import Link
 from dagnats.bus.signals import new_put, posted, put
@@ -69,14 +68,6 @@ def decide(run: str | None, id_: str, why: str, *, approved: bool) -> int:
     later = "" if asks or not live else "; it does not ask yet, and has this answer when it does"
     _say(f"run {directory.name}: {what}{later}", directory.name, live=live)
     return 0
-
-
-def user() -> str:
-    """Who gives this answer."""
-    try:
-        return pwd.getpwuid(os.getuid()).pw_name
-    except KeyError:
-        return f"user {os.getuid()}"
 
 
 def _say(text: str, run: str, *, live: bool) -> None:

@@ -60,6 +60,11 @@ class Blocks(Reporter):
         self._turns = Turns(painter, Spool(), streams=manner.streams, clock=clock or time.monotonic)
         self.tick_s = painter.tick_s
 
+    @property
+    def painter(self) -> Painter:
+        """What draws."""
+        return self._painter
+
     def tick(self) -> None:
         """Time has passed."""
         self._turns.tick()

@@ -120,6 +120,12 @@ class Live(Painter):
         """Write a line of the program's own."""
         self._hold(line.encode("utf-8", "replace") + b"\n")
 
+    def ask(self, question: str) -> None:
+        """Show a question in the region until there is another, or none."""
+        if self._shown is not None:
+            self._shown.question = question
+            self._looked_at = 0.0
+
     def unfinished(self, line: bytes) -> None:
         """Show the line in the region until it is whole."""
         if self._shown is not None:

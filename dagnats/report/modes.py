@@ -15,6 +15,7 @@ from dagnats.report.reporter import Reporter
 from dagnats.report.style import Style, wants_color
 
 if TYPE_CHECKING:
+    from dagnats.report.asker import Answer
     from dagnats.report.painter import Painter
 
 
@@ -32,11 +33,12 @@ class Wanted(Struct, frozen=True):
 
 
 class Surroundings(Struct, frozen=True):
-    """The runner's environment, and the texts that no log shall show."""
+    """The runner's environment, the texts that no log shall show, and what takes answers of who sits at the terminal, if anything does."""
 
     environ: Mapping[str, str]
     masks: Iterable[str] = ()
     clock: Callable[[], float] | None = None  # of a run that is shown again: when it was, in unix seconds
+    answer: "Answer | None" = None
 
 
 def mode_of(output: str, environ: Mapping[str, str]) -> str:
@@ -77,9 +79,24 @@ def reporters(wanted: Wanted, style: Style, around: Surroundings, console: Conso
         )
     else:
         shown = _blocks(mode, wanted, console, style, around)
-    if wanted.events_file is None:
-        return [shown]
-    return [shown, EventsFile(open_events(wanted.events_file), event_json)]
+    asker = _asker(mode, console, shown, around.answer)
+    events = [EventsFile(open_events(wanted.events_file), event_json)] if wanted.events_file is not None else []
+    return [shown, *asker, *events]
+
+
+def _asker(mode: str, console: Console, shown: Reporter, answer: "Answer | None") -> list[Reporter]:
+    """Give what asks for approvals, where somebody sits who can be asked."""
+    if answer is None or mode not in ("live", "prefixed") or not (os.isatty(0) and os.isatty(2)):
+        return []
+    from dagnats.report.asker import Asker  # noqa: PLC0415 - measured: lines on a pipe do without
+
+    if mode == "live":
+        from dagnats.report.blocks import Blocks  # noqa: PLC0415 - the same
+        from dagnats.report.live import Live  # noqa: PLC0415 - the same
+
+        if isinstance(shown, Blocks) and isinstance(shown.painter, Live):
+            return [Asker(answer, shown.painter.ask, edits=True)]
+    return [Asker(answer, lambda text: console.say(f"? {text}") if text else None, edits=False)]
 
 
 def _blocks(mode: str, wanted: Wanted, console: Console, style: Style, around: Surroundings) -> Reporter:

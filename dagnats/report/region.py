@@ -35,12 +35,13 @@ class Row(Struct, frozen=True):
 
 
 class Shown(Struct):
-    """What a region shows: a run, who has the focus, and the line that it has begun."""
+    """What a region shows: a run, who has the focus, the line that it has begun, and what is asked here."""
 
     state: RunState
     tally: Tally
     focused: Owner | None = None
     unfinished: bytes = b""
+    question: str = ""
 
 
 def region(shown: Shown, now: float, width: int, height: int, style: Style) -> list[Row]:
@@ -49,10 +50,20 @@ def region(shown: Shown, now: float, width: int, height: int, style: Style) -> l
         return []
     paper = _Paper(max(1, width - 1), style)
     gap = [Row("", 0)] if height >= ROOMY_ROWS else []  # so that nobody takes what stands here for output
-    room = min(MOST_ROWS, max(1, height // 3)) - 1
+    asked = [_question(shown.question, paper)] if shown.question else []
+    room = min(MOST_ROWS, max(1, height // 3)) - 1 - len(asked)
     failures = _failures(shown, paper, max(1, room // 3) if room > 1 else 0)
     running = _under_way(shown, now, paper, room - len(failures))
-    return [*gap, *failures, *running, _progress(shown, now, paper)]
+    return [*gap, *failures, *running, _progress(shown, now, paper), *asked]
+
+
+def _question(question: str, paper: "_Paper") -> Row:
+    """Give the question; of one that is too long the end, where stands what is typed."""
+    text = paper.plain(question)
+    mark = "? "
+    while cell_len(text) > paper.width - len(mark) - 1:
+        text = text[max(1, cell_len(text) - paper.width) :]
+    return paper.row((mark, _YELLOW), (text, _BOLD), ("_", _DIM))
 
 
 def physical_rows(drawn: Sequence[Row], width: int) -> int:

@@ -27,7 +27,13 @@ class Terminal:
     """The command in a terminal of its own."""
 
     def __init__(
-        self, cwd: Path, *args: str, columns: int = 80, lines: int = 24, env: Mapping[str, str] | None = None
+        self,
+        cwd: Path,
+        *args: str,
+        columns: int = 80,
+        lines: int = 24,
+        env: Mapping[str, str] | None = None,
+        leads: bool = False,
     ) -> None:
         self.screen = pyte.HistoryScreen(columns, lines, history=HISTORY)
         self.raw = b""
@@ -41,7 +47,9 @@ class Terminal:
             stdin=theirs,
             stdout=theirs,
             stderr=theirs,
-            process_group=0,
+            process_group=None if leads else 0,
+            start_new_session=leads,
+            preexec_fn=(lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0)) if leads else None,  # noqa: PLW1509 - there are no threads
         )
         os.close(theirs)
 
@@ -407,3 +415,73 @@ def test_a_terminal_whose_size_is_unknown(tmp_path):
         terminal.wait_for("──────────────────────── 0/1 · 1 running")
         gates.open("gate")
         assert terminal.end() == 0
+
+
+GATE = """
+name: gate
+steps:
+  - id: ship
+    prompt: Deploy to production?
+  - run: echo "by {{ steps.ship.outputs.by }} as {{ steps.ship.outputs.why }}"
+"""
+
+
+def echoes(terminal: Terminal) -> bool:
+    return bool(termios.tcgetattr(terminal._ours)[3] & termios.ECHO)
+
+
+def in_front(cwd: Path, *args: str) -> Terminal:
+    """The command as a shell would start it: with the terminal as its own, and in its foreground."""
+    terminal = Terminal(cwd, *args, leads=True)
+    terminal.wait_for("approve? [y/n, or why not]")
+    return terminal
+
+
+def test_approval_is_asked_for_and_given_on_the_terminal(tmp_path):
+    write_pipeline(tmp_path, GATE)
+    with in_front(tmp_path) as terminal:
+        terminal.wait_for("? ship: Deploy to production?  approve?")
+        assert "… ship: waits for an approval" in terminal.text()
+        terminal.press(b"y we wait")
+        terminal.wait_for("why not] y we wait_")
+        terminal.press(b"ed\x7fed long\r")
+        assert terminal.end() == 0
+        assert echoes(terminal)
+    assert "as we waiteed long" in terminal.text()
+    assert "approve? [y/n" not in terminal.text()
+
+
+def test_approval_is_rejected_on_a_terminal_of_lines(tmp_path):
+    write_pipeline(tmp_path, GATE)
+    with in_front(tmp_path, "--output", "prefixed") as terminal:
+        terminal.press(b"not today\r")
+        assert terminal.end() == 1
+    assert "rejected by" in terminal.text()
+    assert "not today" in terminal.text()
+
+
+def test_question_goes_away_when_somebody_else_decides(tmp_path):
+    write_pipeline(tmp_path, GATE)
+    with in_front(tmp_path) as terminal:
+        assert dagnats(["approve", "ship", "-m", "from afar"], tmp_path).code == 0
+        assert terminal.end() == 0
+        assert echoes(terminal)
+    assert "as from afar" in terminal.text()
+
+
+def test_cancel_at_a_question_leaves_the_terminal_as_it_was(tmp_path):
+    write_pipeline(tmp_path, GATE)
+    with in_front(tmp_path) as terminal:
+        terminal.press(b"\x03")
+        assert terminal.end() == 130
+        assert echoes(terminal)
+
+
+def test_approval_is_not_asked_for_behind_another_program(tmp_path):
+    """To read a terminal from behind would stop the run."""
+    write_pipeline(tmp_path, GATE)
+    with Terminal(tmp_path) as terminal:
+        terminal.wait_for("approve? [y/n, or why not]")
+        terminal.press(b"y\r")
+        assert dagnats(["reject", "ship"], tmp_path).code == 0
+        assert terminal.end() == 1
