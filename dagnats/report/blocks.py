@@ -23,7 +23,7 @@ from dagnats.report.reporter import Reporter
 from dagnats.report.spool import Owner, Spool
 from dagnats.report.style import Style
 from dagnats.report.turns import Turns
-from dagnats.report.view import event_line, group_line, note_lines, recap, tail_blocks
+from dagnats.report.view import asks, event_line, group_line, note_lines, recap, tail_blocks
 
 _BAD = (Status.FAILED, Status.TIMED_OUT)
 
@@ -105,7 +105,8 @@ class Blocks(Reporter):
             self._turns.over((id_, -1), said)
 
     def _said(self, state: RunState, event: AnyEvent, status: Status | None) -> Sequence[str]:
-        if self._manner.quiet or (self._manner.only_failed and not _is_to_blame(state, status) and status is not None):
+        is_silent = self._manner.only_failed and not _is_to_blame(state, status) and status is not None
+        if (self._manner.quiet or is_silent) and not asks(event):
             return ()
         line = event_line(state, event, self._style, verbose=self._manner.verbose)
         lines = (line, *note_lines(event), group_line(state, event, self._style))

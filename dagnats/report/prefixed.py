@@ -13,7 +13,7 @@ from dagnats.report.lines import Lines
 from dagnats.report.projection import Projection, Tails
 from dagnats.report.reporter import Reporter
 from dagnats.report.style import Style
-from dagnats.report.view import event_line, group_line, note_lines, recap, run_title, tail_blocks
+from dagnats.report.view import asks, event_line, group_line, note_lines, recap, run_title, tail_blocks
 
 PREFIX_MAX_WIDTH = 24
 
@@ -82,7 +82,7 @@ class Prefixed(Reporter):
             if step is not None and (status in TERMINAL or isinstance(event, StepFailed)):
                 self._end_lines(step.step.id)
             self._tails.event(event, status)
-            if self._quiet:
+            if self._quiet and not (self._lines and asks(event)):
                 continue
             line = event_line(state, event, self._style, verbose=self._verbose)
             for said in (line, *note_lines(event), group_line(state, event, self._style)):

@@ -236,6 +236,11 @@ def sums_up(state: RunState, step: StepState) -> bool:
     return step.instances is not None and bool(step.instances.ids)
 
 
+def asks(event: AnyEvent) -> bool:
+    """Whether somebody has to do something that the run goes on: then it is said, however little else is."""
+    return isinstance(event, StepWaiting) and event.kind != "sleep"
+
+
 def is_shown(step: StepState) -> bool:
     """Whether a step is worth a word: one that handles a failure is not, when there was none."""
     return step.step.handles is None or step.status is not Status.SKIPPED
