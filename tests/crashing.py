@@ -62,6 +62,16 @@ steps:
   - {{id: inner, needs: [each, cell], pipeline: inner.yaml, params: {{n: 5}}}}
   - {{id: none, if: inner.status != 'succeeded', run: '{NOTE}'}}
 """.replace("inner.status", "steps.inner.status"),
+    "waiting": f"""\
+name: waiting
+steps:
+  - {{id: a, run: '{NOTE}'}}
+  - {{id: nap, type: sleep, duration: 100ms}}
+  - {{id: send, needs: [a], run: '{NOTE}; {DAGNATS} signal $DAGNATS_RUN_ID go 5'}}
+  - {{id: wait, needs: [], type: wait_for_signal, signal: go}}
+  - {{id: last, needs: [nap, send, wait], run: '{NOTE}; echo {{{{ steps.wait.outputs.payload }}}}'}}
+outputs: {{n: '{{{{ steps.wait.outputs.payload }}}}'}}
+""",
     "finally": f"""\
 name: finally
 steps:
