@@ -1,10 +1,8 @@
 """One run in one event loop: connects server, worker, engine and report, listens for signals, and keeps the server alive."""
 
 import asyncio
-import contextlib
 import gc
 import os
-import shutil
 import signal
 import time
 from collections.abc import Coroutine, Mapping
@@ -22,14 +20,13 @@ from dagnats.definition.project import STDIN
 from dagnats.dispatch import Dispatch, pipeline_context
 from dagnats.engine import Engine
 from dagnats.errors import (
-    DiskFullError,
     EngineError,
     InterruptedEarlyError,
     ParkedError,
-    RunLostError,
     UnshownError,
     UsageError,
 )
+from dagnats.keeper import Keeper
 from dagnats.report.feed import Feed
 from dagnats.report.listing import brief, encoded
 from dagnats.report.modes import Surroundings, Wanted, mode_of, reporters, style_of
@@ -46,12 +43,7 @@ from dagnats.workers.worker import Worker
 if TYPE_CHECKING:
     from dagnats.workers.runtime import Runtime
 
-SERVER_SILENT_S = 15.0  # a server that answers nothing for so long is killed and started again
-FORCED_SILENT_S = 2.0  # the same, once somebody wants an end at once
-SERVER_STARTS_MAX = 6
-CHECK_S = 1.0
 STATUS_S = 1.0  # so often the list of runs is told how far the run is
-DISK_FREE_MIN_BYTES = 1 << 20
 
 
 def drive(prepared: Prepared) -> RunState:
@@ -78,7 +70,7 @@ class _Drive:
         self._watchers: list[asyncio.Task[None]] = []
         self._worker: Worker | None = None
         self._broken: BaseException | None = None
-        self._patience_s = SERVER_SILENT_S
+        self._keeper = Keeper(self._link, prepared.server, prepared.directory, self._note)
         self._beginning = asyncio.current_task()  # until there is an engine, which can be told of a signal
 
     async def run(self) -> RunState:
@@ -94,7 +86,7 @@ class _Drive:
                 raise
             raise InterruptedEarlyError(self._interrupts[0].name, self._interrupts[0]) from None
         except EngineError as error:
-            self._explain_full_disk(error)
+            self._keeper.explain_full_disk(error)
             raise
         finally:
             for watcher in self._watchers:
@@ -106,8 +98,8 @@ class _Drive:
 
     async def _run(self) -> RunState:
         prepared, link = self._prepared, self._link
-        await self._connect()
-        self._watch(self._keep_server())
+        await self._keeper.connect()
+        self._watch(self._keeper.keep())
         await set_up(link)
         runtime = await self._runtime()
         past = prepared.past
@@ -121,7 +113,9 @@ class _Drive:
         dispatch = Dispatch(os.environ, colors, allow_privileged=prepared.request.allow_privileged)
         parks = prepared.request.detach_on_wait
         failpoint = prepared.request.failpoint
-        self._engine = engine = Engine(link, dispatch, self._feed, past or started, failpoint, parks=parks)
+        note_commit = prepared.directory.note_commit
+        begun = past or started
+        self._engine = engine = Engine(link, dispatch, self._feed, begun, failpoint, parks=parks, note=note_commit)
         for number in self._interrupts:
             self._cancel(number)
         kinds = actions(prepared.guardian, prepared.directory.scratch, prepared.dotenv, runtime)
@@ -159,11 +153,6 @@ class _Drive:
         if self._feed is not None:
             await self._feed.close()
         self._prepared.directory.note_status(encoded(brief(state)))
-
-    async def _connect(self) -> None:
-        address = await self._prepared.server.ready()
-        await self._link.connect(address)
-        self._prepared.directory.connected(address.url, address.token)
 
     def _note(self, text: str) -> None:
         """Say a word of the program's own, and keep it for those who look later."""
@@ -314,9 +303,7 @@ class _Drive:
             return
         if self._engine is not None:
             self._engine.crash(error)
-        elif (
-            self._beginning is not None
-        ):  # nobody else would be told, and what is asked of a server would be waited for in vain
+        elif self._beginning is not None:  # what is asked of a server would be waited for in vain
             self._broken = self._broken or error
             self._beginning.cancel()
 
@@ -358,7 +345,7 @@ class _Drive:
         if self._engine is not None:
             self._engine.cancel(CancelledBy.SIGNAL, why, signal=int(number), force=force)
         if force:
-            self._patience_s = FORCED_SILENT_S
+            self._keeper.hurry()
             if self._worker is not None:
                 self._worker.kill()  # at once: the engine's order needs a server that answers
 
@@ -370,54 +357,3 @@ class _Drive:
                 noted = engine.state.seq
                 self._prepared.directory.note_status(encoded(brief(engine.state)))
             await asyncio.sleep(STATUS_S)
-
-    async def _keep_server(self) -> None:
-        """Start the server again on its store when it died or answers nothing, and connect again; the run goes on."""
-        link = self._link
-        while True:
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(link.lost.wait(), CHECK_S)
-            self._keep_run()
-            silent = link.overdue_s() > self._patience_s
-            if not link.lost.is_set() and not silent:
-                continue
-            self._explain_full_disk(None)
-            self._note("nats-server stopped answering; it is started again on its store")
-            await self._restart_server()
-
-    def _keep_run(self) -> None:
-        """Say that this runner is alive. Raises RunLostError when another has taken its run over, as it was taken for dead."""
-        directory = self._prepared.directory
-        if not directory.is_ours:
-            raise RunLostError(
-                f"run {directory.name}: another process has taken it over while this one was stopped; "
-                "its steps were stopped, and nothing more is written"
-            )
-        directory.beat(*(self._engine.journal_end if self._engine is not None else (0, "")))
-
-    async def _restart_server(self) -> None:
-        """Try until it answers, as often as a server may be started in one run."""
-        server = self._prepared.server
-        while True:
-            if server.starts >= SERVER_STARTS_MAX:
-                raise EngineError(
-                    f"nats-server ended {server.starts} times; the steps that ran were stopped and the run is incomplete. "
-                    f"Its last words: {server.last_words()}"
-                )
-            if server.process is not None:
-                server.process.kill()
-                await server.process.finish()
-            self._keep_run()
-            server.start()
-            try:
-                await self._connect()
-            except (EngineError, OSError) as error:
-                self._explain_full_disk(error)
-            else:
-                return
-
-    def _explain_full_disk(self, cause: Exception | None) -> None:
-        """A full disk shows as many things; say what it is."""
-        path = self._prepared.directory.path
-        if shutil.disk_usage(path).free < DISK_FREE_MIN_BYTES:
-            raise DiskFullError(f"disk full: {path}; what was acknowledged is kept, free some space") from cause

@@ -16,7 +16,7 @@ import asyncio
 import random
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from msgspec.structs import replace
 
@@ -67,6 +67,7 @@ class Engine:
         failpoint: Failpoint | None = None,
         *,
         parks: bool = False,
+        note: Callable[[int, str], None] | None = None,
     ) -> None:
         self._link = link
         self._past = begun if isinstance(begun, Past) else None
@@ -76,6 +77,7 @@ class Engine:
         self._journal = Journal(link, self.state.run, self.crash, place=place, previous=last, sequence=sequence)
         self._dispatch = dispatch
         self._witness = witness
+        self._note = note  # is told of every commit that is stored: its place and hash
         self._parks = parks  # whether it leaves a run that only waits
         self._causes: deque[Cause] = deque()
         self._has_begun = False  # what is asked for before the first event is sent waits for it
@@ -320,6 +322,8 @@ class Engine:
         self._reached("after", commit.events)
         self._witness.events(commit.events)
         self._shown = commit.events[-1].seq
+        if self._note is not None:
+            self._note(*self._journal.stored_end)
         for event in commit.events:
             self._act(event)
         self._answer(commit.answers)

@@ -64,6 +64,7 @@ class RunDirectory:
         self._made = made
         self._is_refused = False
         self._lock = lock
+        self._seen: int | None = None
         self.is_taken = is_taken  # from a runner that is not gone, but was not heard of for too long
         # beside the run: removing a large store takes as long as a short run
         self._pruning = threading.Thread(target=_prune, args=(path.parent,), name="prune")
@@ -103,12 +104,17 @@ class RunDirectory:
             file.write(json.encode({"url": url, "token": token}))
         path.replace(self.path / CONNECTION)
 
-    def beat(self, commits: int, last: str) -> None:
-        """Say that the runner is alive, and how far its journal has come: the store can lose its end without a word."""
+    def beat(self) -> None:
+        """Say that the runner is alive."""
         with contextlib.suppress(OSError):
             os.utime(self.path / CONNECTION)
-            if commits:
-                (self.path / SEEN).write_text(f"{commits} {last}\n")
+
+    def note_commit(self, place: int, last: str) -> None:
+        """Note outside of the store how far the journal has come: that can lose its end without a word."""
+        with contextlib.suppress(OSError):
+            if self._seen is None:
+                self._seen = os.open(self.path / SEEN, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            os.pwrite(self._seen, f"{place:12} {last}\n".encode(), 0)  # always as long: there is no half of it
 
     @property
     def is_ours(self) -> bool:
@@ -132,7 +138,9 @@ class RunDirectory:
         shutil.rmtree(self.path if self._is_refused and self._holder is None else self.passing, ignore_errors=True)
         if self._is_refused and self._made is not None:
             _remove_state(self._made)
-        os.close(self._lock)
+        for descriptor in (self._lock, self._seen):
+            if descriptor is not None:
+                os.close(descriptor)
 
 
 def write_status(directory: Path, status: bytes) -> None:

@@ -6,7 +6,7 @@ import signal
 import pytest
 from running_dagnats import Running, check_journal, processes_of, servers_of, statuses, write_pipeline
 
-from dagnats.drive import SERVER_STARTS_MAX
+from dagnats.keeper import SERVER_STARTS_MAX
 
 RESTARTED = "started again on its store"
 
