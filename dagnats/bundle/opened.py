@@ -7,6 +7,7 @@ file gives but that of the run, and every event is read as it would be for a rep
 import asyncio
 import gzip
 import hashlib
+import re
 import tarfile
 import tempfile
 import zlib
@@ -33,6 +34,7 @@ _BLOCK = 1 << 20
 _ON_THE_WAY = 64  # messages that are not acknowledged yet
 _ROUND = 4  # of a bundle's size, that the disk has to have free: the store, and what is on its way
 _FREE_MIN = 64 << 20
+_NUMBER = re.compile(r"[0-9]{1,18}")
 BROKEN = (tarfile.TarError, EOFError, zlib.error, gzip.BadGzipFile, RecursionError, ValueError)
 
 
@@ -184,8 +186,7 @@ async def fill(link: Link, bundle: Bundle, directory: Path) -> Read:
             _check_end(bundle.manifest, read)
         elif part.name == form.OUTPUT:
             for frame in frames(content):  # type: ignore[arg-type]  # the same
-                if not frame.subject:
-                    raise BundleError("it holds output of nobody")
+                _check_output(frame)
                 await publisher.send(f"output.{run}.{frame.subject}", frame, {**frame.headers, "At": str(frame.at_ns)})
         else:
             await _take_object(link, part, content, directory)
@@ -193,6 +194,14 @@ async def fill(link: Link, bundle: Bundle, directory: Path) -> Read:
     if read.state is None:
         raise JournalError(f"run {run} has no journal in this bundle")
     return read
+
+
+def _check_output(frame: Frame) -> None:
+    """Refuse what whoever shows it could not read."""
+    numbers = [frame.headers[name] for name in ("Offset", "After") if name in frame.headers]
+    stream = frame.headers.get("Stream", "out")
+    if not frame.subject or stream not in ("out", "err") or not all(_NUMBER.fullmatch(number) for number in numbers):
+        raise BundleError("it holds output as no step has printed it")
 
 
 async def _take_commit(link: Link, publisher: _Publisher, read: Read, frame: Frame) -> None:

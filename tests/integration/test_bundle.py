@@ -82,6 +82,14 @@ def test_a_run_is_the_same_elsewhere(project, tmp_path):
         ["report", "--junit", "-"],
         ["report", "--html", "-"],
         ["artifacts"],
+        ["logs"],
+        ["logs", name, "build"],
+        ["events"],
+        ["replay", "--output", "prefixed"],
+        ["replay", "--output", "json"],
+        ["show"],
+        ["why", name, "fails"],
+        ["graph", name],
         ["artifacts", name, "each"],
     ):
         here = dagnats(command, project)
@@ -346,8 +354,16 @@ def test_objects_that_nobody_names(tmp_path):
 
 def test_output_for_other_subjects(tmp_path):
     history, last = journal(started())
-    for subject, payload in (("", b"x"), ("a.>", b"x"), ("a b", b"x")):
-        output = frame_bytes(Frame(payload, subject=subject))
+    for subject, headers in (
+        ("", {}),
+        ("a.>", {}),
+        ("a b", {}),
+        ("a.1", {"Offset": "one"}),
+        ("a.1", {"After": "-1"}),
+        ("a.1", {"Stream": "\x1b[2J"}),
+        ("a.1", {"Stream": "third"}),
+    ):
+        output = frame_bytes(Frame(b"x", subject=subject, headers=headers))
         file = write(tmp_path, described("bad-bee-1", history, output, commits=1, last=last))
         refused(elsewhere(tmp_path) if not (tmp_path / "there").exists() else tmp_path / "there", file)
 
