@@ -1,6 +1,7 @@
 """`dagnats logs`, `events`, `attach` and `replay`: what each shows of a run, and how it ends."""
 
 import os
+import shlex
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -52,6 +53,10 @@ def show_printed(
         console = Console()
         style = style_of("prefixed", color, os.environ)
         choice = _choice(state, step, attempt, tail, follow=follow and is_live)
+        reused = state.steps[step].reused if step in state.steps else None
+        if reused is not None:
+            where = f"dagnats logs {reused.from_run} {shlex.quote(str(step))}"
+            console.say(f"{step} is reused from run {reused.from_run}, which has what it printed: {where}")
         subject = step_subject(choice.step) if choice.step is not None and choice.raw else ALL
         return View([Printed(console, style, choice)], console, subject=subject)
 

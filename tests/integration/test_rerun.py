@@ -274,6 +274,29 @@ steps:
     assert "2 succeeded (1 reused)" in resumed.text
 
 
+def test_logs_say_where_the_output_of_a_reused_step_is(tmp_path):
+    project(tmp_path, "name: p\nsteps:\n- {id: a, run: echo once}\n- {id: b, run: exit 1}\n")
+    (before,) = runs(tmp_path)
+    rerun(tmp_path, "--failed", code=1)
+    told = dagnats(["logs", "-", "a"], tmp_path)
+    assert told.code == 0
+    assert told.text == f"a is reused from run {before}, which has what it printed: dagnats logs {before} a\n"
+    assert dagnats(["logs", before, "a"], tmp_path).text == "once\n"
+
+
+def test_a_shell_completes_runs_and_their_steps(tmp_path):
+    project(tmp_path, "name: p\nsteps:\n- {id: alpha, run: exit 1}\n- {id: beta, run: 'true'}\n")
+    (before,) = runs(tmp_path)
+    for words, offered in (
+        (f"dagnats rerun {before[:3]}", [before]),
+        ("dagnats rerun --from al", ["alpha"]),
+        (f"dagnats rerun {before} --only be", ["beta"]),
+        (f"dagnats plan --rerun {before[:3]}", [before]),
+    ):
+        env = {"COMP_WORDS": words, "COMP_CWORD": str(len(words.split()) - 1), "_DAGNATS_COMPLETE": "bash_complete"}
+        assert dagnats([], tmp_path, env).text.split() == [f"plain,{word}" for word in offered], words
+
+
 def test_reports_say_what_is_reused(tmp_path):
     project(tmp_path)
     (before,) = runs(tmp_path)

@@ -8,7 +8,7 @@ from msgspec.structs import replace
 from test_runs import PLANS, World, everything
 
 from dagnats.core.events import Rerun, StepReused, StepScheduled
-from dagnats.core.pipeline import Pipeline, Step
+from dagnats.core.pipeline import Pipeline, Step, Wait
 from dagnats.core.rerun import Keys
 from dagnats.core.state import RunState, Status, StepState, fold
 from dagnats.definition.rerun import Before, before
@@ -24,7 +24,9 @@ def patient(plan: Pipeline) -> Pipeline:
     def step(one: Step) -> Step:
         fan_out = replace(one.fan_out, fail_fast=False) if one.fan_out is not None else None
         broken = one.condition == "1 / 0 == 1"
-        return replace(one, fan_out=fan_out, condition=None if broken else one.condition)
+        # an approval may be refused
+        wait = Wait("sleep", duration_s=1.0) if one.wait is not None and one.wait.kind == "approval" else one.wait
+        return replace(one, fan_out=fan_out, condition=None if broken else one.condition, wait=wait, timeout_s=None)
 
     return replace(
         plan,
@@ -36,13 +38,15 @@ def patient(plan: Pipeline) -> Pipeline:
 
 
 def plain(plan: Pipeline) -> Pipeline:
-    """Give the plan without what is asked again every time: conditions that break, and an image that has the name of the run."""
+    """Give the plan without what is asked again every time: conditions that break, and texts that have the name of the run."""
+
+    def step(one: Step) -> Step:
+        broken = one.condition == "1 / 0 == 1"
+        wait = replace(one.wait, prompt="?") if one.wait is not None else None
+        return replace(one, container=None, condition=None if broken else one.condition, wait=wait)
 
     def steps(some: tuple[Step, ...]) -> tuple[Step, ...]:
-        return tuple(
-            replace(one, container=None, condition=None if one.condition == "1 / 0 == 1" else one.condition)
-            for one in some
-        )
+        return tuple(map(step, some))
 
     pipelines = {file: plain(inner) for file, inner in plan.pipelines.items()}
     return replace(plan, steps=steps(plan.steps), finally_steps=steps(plan.finally_steps), pipelines=pipelines)
