@@ -12,9 +12,10 @@ from msgspec import Struct
 from dagnats.bus import journal
 from dagnats.bus.link import Link
 from dagnats.core.state import RunState, fold
-from dagnats.errors import EngineError
+from dagnats.errors import EngineError, ParkedError
 from dagnats.report.console import Console
 from dagnats.report.follow import ALL, Following
+from dagnats.report.listing import brief
 from dagnats.report.reporter import Reporter
 from dagnats.report.stage import Clock, Stage
 from dagnats.rundir import journal_end
@@ -40,6 +41,14 @@ class GoneError(EngineError):
         super().__init__(
             f"run {run} did not come to its end: the run's process is gone; `dagnats resume {run}` goes on with it"
         )
+
+
+def _left(run: str, state: RunState | None) -> GoneError | ParkedError:
+    """Say why nobody runs a run that has not ended: it only waits, or its process was killed."""
+    now = brief(state) if state is not None else None
+    if now is None or not now.only_waits:
+        return GoneError(run)
+    return ParkedError(f"run {run} is parked, as {', '.join(now.waits)} waits; `dagnats resume {run}` goes on with it")
 
 
 def watch(
@@ -73,10 +82,11 @@ class _Viewing:
                 self._stage.is_complete.set()
             if self._showing is not None:
                 await self._showing
-        if is_gone:
-            raise GoneError(self._directory.name)
         following = self._following
-        return following.projection.state if following is not None and following.is_read else None
+        state = following.projection.state if following is not None and following.is_read else None
+        if is_gone:
+            raise _left(self._directory.name, state)
+        return state
 
     async def _read_all(self) -> bool:
         """Read until it is over, or nobody looks any more; true when it is not over, and nobody runs it."""

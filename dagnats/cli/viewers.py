@@ -58,7 +58,7 @@ _COLOR = click.option(
 def logs(name: str | None, step: str | None, **flags: Any) -> int:
     """Print what the steps of RUN have printed, each line with its step's name.
 
-    RUN is its name or the beginning of it, and the newest unless given, as `-` does. With STEP, it is what that one printed, as it was printed; of a step with
+    RUN is its name or the beginning of it, and the newest unless given, as `-` does. With STEP, whose name alone does for the newest run, it is what that one printed, as it was printed; of a step with
     instances, or that runs a pipeline, all of its parts. `test[shard=1]` is one instance, `deploy/build` an inner step.
     """
     from dagnats.cli.watch import show_printed  # noqa: PLC0415 - measured: --help and --version must not pay for it

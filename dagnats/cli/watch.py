@@ -24,6 +24,7 @@ from dagnats.stored import is_live
 from dagnats.viewing import View, watch
 
 NEWEST = "-"
+NO_STEP = "--attempt says which attempt of a step: name the step behind the run, or `-` for the newest"
 
 
 def found(name: str | None) -> Path:
@@ -46,10 +47,13 @@ def show_printed(
     name: str | None, step: str | None, *, follow: bool, attempt: int | None, tail: int | None, color: str
 ) -> int:
     """Print what steps have printed."""
-    if attempt is not None and step is None:
-        raise UsageError("--attempt says which attempt of a step: name the step behind the run, or `-` for the newest")
+    if attempt is not None and name is None:
+        raise UsageError(NO_STEP)
+    directory, step, other = _meant(name, step)
 
     def view(state: RunState, is_live: bool) -> View:
+        if other is not None and step not in state.steps:
+            raise other
         console = Console()
         style = style_of("prefixed", color, os.environ)
         choice = _choice(state, step, attempt, tail, follow=follow and is_live)
@@ -60,13 +64,25 @@ def show_printed(
         subject = step_subject(choice.step) if choice.step is not None and choice.raw else ALL
         return View([Printed(console, style, choice)], console, subject=subject)
 
-    watch(found(name), view, follow=follow)
+    watch(directory, view, follow=follow)
     return 0
+
+
+def _meant(name: str | None, step: str | None) -> tuple[Path, str | None, UsageError | None]:
+    """Give the run that is meant, and the step. One word that names no run may be a step of the newest; else that error is to be raised."""
+    try:
+        return found(name), step, None
+    except UsageError as error:
+        if name is None or step is not None:
+            raise
+        return find(None), name, error
 
 
 def _choice(state: RunState, step: str | None, attempt: int | None, tail: int | None, *, follow: bool) -> Choice:
     """Say what of a run is wanted. Raises UsageError when it has no such step, or attempt."""
     if step is None:
+        if attempt is not None:
+            raise UsageError(NO_STEP)
         return Choice(tail=tail)
     known = state.steps.get(step)
     if known is None:

@@ -10,7 +10,7 @@ import struct
 import subprocess
 import termios
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Self
 
@@ -34,6 +34,7 @@ class Terminal:
         lines: int = 24,
         env: Mapping[str, str] | None = None,
         leads: bool = False,
+        command: Sequence[str] = ("run", "pipeline.yaml"),
     ) -> None:
         self.screen = pyte.HistoryScreen(columns, lines, history=HISTORY)
         self.raw = b""
@@ -41,7 +42,7 @@ class Terminal:
         self._ours, theirs = pty.openpty()
         self._set_size(columns, lines)
         self.process = subprocess.Popen(
-            [DAGNATS, "run", "pipeline.yaml", *args],
+            [DAGNATS, *command, *args],
             cwd=cwd,
             env=environment({"TERM": "xterm-256color", **(env or {})}),
             stdin=theirs,
@@ -485,3 +486,22 @@ def test_approval_is_not_asked_for_behind_another_program(tmp_path):
         terminal.press(b"y\r")
         assert dagnats(["reject", "ship"], tmp_path).code == 0
         assert terminal.end() == 1
+
+
+TWO_THAT_PRINT = """
+name: two that print
+max_parallel: 2
+steps:
+  - {id: a, run: "for i in 1 2 3 4 5 6; do echo a$i; sleep 0.1; done; printf end"}
+  - {id: b, needs: [], run: "for i in 1 2 3; do echo b$i; sleep 0.1; done; exit 3"}
+"""
+
+
+@pytest.mark.parametrize("command", [["replay"], ["replay", "--speed", "3"], ["attach"]])
+def test_a_run_that_is_shown_again_leaves_the_same_scrollback(tmp_path, command):
+    write_pipeline(tmp_path, TWO_THAT_PRINT)
+    with Terminal(tmp_path) as first:
+        assert first.end() == 1
+    with Terminal(tmp_path, command=command) as again:
+        assert again.end() == (1 if command == ["attach"] else 0)
+    assert again.text() == first.text()

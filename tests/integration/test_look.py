@@ -121,7 +121,7 @@ def test_a_viewer_that_is_stopped_or_killed_or_unread_touches_nothing(place):
 
     began_at = time.monotonic()
     assert run.end() == 1
-    assert time.monotonic() - began_at < 5.0
+    assert time.monotonic() - began_at < 10
     stopped.process.send_signal(signal.SIGCONT)
     assert stopped.end() == 1
     assert stopped.said == run.said
@@ -173,6 +173,15 @@ def test_a_run_whose_process_was_killed_says_so_to_those_who_follow(place):
         result = dagnats([command], place.path)
         assert (command, result.code) == (command, code)
         assert (gone in result.text) == (code == 3)
+
+
+def test_a_run_that_is_parked_says_so(tmp_path):
+    write_pipeline(tmp_path, "name: parked\nsteps: [{id: ask, type: approval, prompt: Ship it?}]")
+    assert dagnats(["run", "pipeline.yaml", "--detach-on-wait"], tmp_path).code == 4
+    name = run_directory(tmp_path).name
+    result = dagnats(["attach"], tmp_path)
+    assert result.code == 4
+    assert f"run {name} is parked, as ask waits; `dagnats resume {name}` goes on with it" in result.text
 
 
 PLAIN_OUTPUT = ("prefixed", "json", "grouped", "failures", "github", "none")
@@ -267,6 +276,7 @@ def test_logs(tmp_path):
         return done.stdout
 
     assert logs("-", "flaky") == b"try 2\n\xff"
+    assert logs("flaky") == logs("-", "flaky")
     assert logs(name, "flaky", "--attempt", "1") == b"try 1\n\xff"
     assert logs("-", "test") == b"test[shard=1] | shard 1\ntest[shard=2] | shard 2\n".replace(b"] |", b"] |")
     assert logs("-", "test[shard=2]") == b"shard 2\n"
@@ -282,6 +292,7 @@ def test_logs(tmp_path):
         (["-", "test[shard=3]"], "has no step `test[shard=3]`"),
         (["-", "flaky", "--attempt", "3"], "has had 2 attempts"),
         (["nobody"], "there is no run `nobody`"),
+        (["-", "--attempt", "1"], "name the step behind the run"),
     ):
         result = dagnats(["logs", *args], tmp_path)
         assert result.code == 2
