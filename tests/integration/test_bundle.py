@@ -248,23 +248,23 @@ def special(kind: bytes, name: str = form.MANIFEST, target: str = "/etc/passwd")
     return info
 
 
-@pytest.mark.parametrize(
-    "data",
-    [
-        b"",
-        b"no bundle",
-        gzip.compress(b""),
-        gzip.compress(b"no tar" * 500),
-        tarred(("other", b"x")),
-        tarred((form.MANIFEST, b"{}")),
-        tarred((special(tarfile.SYMTYPE), b"")),
-        tarred((special(tarfile.CHRTYPE), b"")),
-        tarred((special(tarfile.LNKTYPE), b"")),
-        tarred((special(tarfile.GNUTYPE_LONGNAME), b"x" * 5000)),
-    ],
-)
-def test_what_is_no_bundle(tmp_path, data):
-    said = refused(elsewhere(tmp_path), write(tmp_path, data))
+NO_BUNDLES = {
+    "nothing": b"",
+    "text": b"no bundle",
+    "nothing packed": gzip.compress(b""),
+    "text packed": gzip.compress(b"no tar" * 500),
+    "another tar": tarred(("other", b"x")),
+    "no manifest": tarred((form.MANIFEST, b"{}")),
+    "link": tarred((special(tarfile.SYMTYPE), b"")),
+    "device": tarred((special(tarfile.CHRTYPE), b"")),
+    "hard link": tarred((special(tarfile.LNKTYPE), b"")),
+    "long name": tarred((special(tarfile.GNUTYPE_LONGNAME), b"x" * 5000)),
+}
+
+
+@pytest.mark.parametrize("name", NO_BUNDLES)
+def test_what_is_no_bundle(tmp_path, name):
+    said = refused(elsewhere(tmp_path), write(tmp_path, NO_BUNDLES[name]))
     assert "is no bundle of a run" in said
     assert said.endswith("; nothing was changed\n")
 

@@ -64,7 +64,7 @@ def meaning(state: RunState):
     for step in state.steps.values():
         shape = replace(
             step.step,
-            line=0, condition=None, name=None, run=None, command=None, env={}, working_dir=None, container=None, artifacts=None,
+            line=0, condition=None, name=None, run=None, command=None, env={}, working_dir=None, container=None, artifacts=None, wait=None,
             shell=step.step.shell if step.step.run else "",
         )  # fmt: skip
         try:
