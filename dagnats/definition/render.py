@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from dagnats.core.globs import wrong_glob
 from dagnats.core.pipeline import JSON, Pipeline, Service, Step
-from dagnats.core.waits import is_signal
+from dagnats.core.waits import PROMPT_MAX, is_signal
 from dagnats.definition.defaults import MAKING
 from dagnats.definition.known import Known, verdict
 from dagnats.definition.pipeline_steps import MEANINGLESS
@@ -150,7 +150,8 @@ def _field(key: str, node: Node, step: Step, known: Known) -> JSON:  # noqa: PLR
         case "name":
             return _name(node, known)
         case "prompt":
-            return _text(node, known) or node.plain()
+            prompt = _text(node, known)
+            return prompt if 0 < len(prompt) <= PROMPT_MAX else node.plain()  # it fails in the run
         case "signal":
             name = _text(node, known)
             return name if is_signal(name) else node.plain()

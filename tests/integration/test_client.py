@@ -62,7 +62,8 @@ def test_a_message_is_handled_where_it_is_parsed_and_sent_without_a_task(tmp_pat
         client.send("here", b"plain")
         client.send("here", b"with", "reply.to", {"Status": "404"})
         got = await inbox.wait(2)
-        assert got == [Message("here", "", b"plain"), Message("here", "reply.to", b"with", "404")]
+        headers = {"Status": "404"}
+        assert got == [Message("here", "", b"plain"), Message("here", "reply.to", b"with", "404", headers)]
         assert set(stacks) == {client._reading_task}
         assert client._flush_queue.empty()
         assert client._transport._io_writer.transport.max_size == READ_BYTES
