@@ -1,17 +1,21 @@
 """`dagnats resume` of what nobody can go on with: a clear word and code, and nothing is changed."""
 
+import asyncio
+import json
 import os
+import shutil
 import signal
 import subprocess
 import time
 from pathlib import Path
 
-import pytest
-
 from dagnats import rundir
+from dagnats.bus import journal
+from dagnats.bus.link import Link
 from dagnats.core.events import RunResumed
 from dagnats.core.state import fold
 from dagnats.rundir import LEASE_S
+from dagnats.stored import use
 from tests.crashing import events_of
 from tests.running_dagnats import (
     DAGNATS,
@@ -24,6 +28,7 @@ from tests.running_dagnats import (
     write_pipeline,
 )
 
+BYTES_TRIED = 40  # of the file that holds the journal
 LONG = "name: p\nsteps: [{id: a, run: echo one}, {id: b, run: 'echo begun; [ -e gate ] || sleep 1000'}, {id: c, run: echo c}]\n"
 
 
@@ -87,23 +92,48 @@ def test_one_whose_end_is_missing_and_what_is_left_of_it(tmp_path):
     assert "could not be used" in accepted.text
 
 
+def test_one_that_a_newer_version_has_written(tmp_path):
+    write_pipeline(tmp_path, LONG)
+    directory = killed(tmp_path)
+    before = events_of(tmp_path)
+
+    async def write(link: Link, _: bool) -> None:
+        loaded = await journal.load(link, directory.name, None)
+        record = {"v": 2, "run": directory.name, "previous": loaded.last, "events": [{"new": True}]}
+        stored = asyncio.Event()
+        link.request(f"history.{directory.name}", json.dumps(record).encode(), None, lambda _: stored.set())
+        await stored.wait()
+
+    use(directory, write)
+    for more in ([], ["--accept-loss"]):
+        refused = dagnats(["resume", *more], tmp_path)
+        assert refused.code == 5, refused.text
+        assert "has version 2; this program reads version 1: use a newer dagnats" in refused.text
+    assert before
+    assert not processes_of(tmp_path)
+
+
 def blocks_of(directory: Path) -> list[Path]:
     return sorted(directory.glob("store/jetstream/*/streams/HISTORY/msgs/*.blk"))
 
 
-@pytest.mark.parametrize("part", [0.2, 0.5, 0.9])
-def test_a_journal_of_which_a_byte_was_altered_is_named_and_refused(tmp_path, part):
+def test_a_journal_of_which_a_byte_was_altered_is_named_and_refused_wherever_it_is(tmp_path):
     write_pipeline(tmp_path, LONG)
     directory = killed(tmp_path)
+    assert events_of(tmp_path)  # nothing of the runner is left then
+    whole = tmp_path / "whole"
+    shutil.copytree(directory, whole)
     (block,) = blocks_of(directory)
-    data = bytearray(block.read_bytes())
-    data[int(len(data) * part)] ^= 0x01
-    block.write_bytes(data)
-    for path in directory.glob("store/jetstream/*/streams/HISTORY/msgs/index.db"):
-        path.unlink()
-    refused = dagnats(["resume"], tmp_path)
-    assert refused.code == 5, refused.text
-    assert "Traceback" not in refused.text
+    size = block.stat().st_size
+    for place in range(0, size, max(1, size // BYTES_TRIED)):
+        shutil.rmtree(directory)
+        shutil.copytree(whole, directory)
+        data = bytearray(block.read_bytes())
+        data[place] ^= 0x01
+        block.write_bytes(data)
+        refused = dagnats(["resume", "--output", "none"], tmp_path)
+        assert refused.code == 5, (place, size, refused.text)
+        assert "Traceback" not in refused.text
 
 
 def test_a_runner_that_was_stopped_for_longer_than_the_lease_loses_its_run(tmp_path):

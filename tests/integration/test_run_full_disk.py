@@ -79,3 +79,19 @@ def test_a_disk_that_is_full_from_the_start_is_told_too(small_disk: Path):
     assert result.code == 3, result.text
     assert "No space left on device" in result.text
     assert "Traceback" not in result.text
+
+
+def test_a_run_goes_on_when_its_disk_was_freed(small_disk: Path):
+    write_pipeline(small_disk, FULL.format(fills="'[ -e freed ] || head -c 30000000 /dev/zero > filled || true'"))
+    assert dagnats(["run", "--quiet"], small_disk, timeout_s=TOLD_WITHIN_S).code == 3
+    still_full = dagnats(["resume"], small_disk, timeout_s=TOLD_WITHIN_S)
+    assert still_full.code == 3, still_full.text[-2000:]
+    assert "Traceback" not in still_full.text
+    (small_disk / "filled").unlink()
+    (small_disk / "freed").touch()
+    resumed = dagnats(["resume", "--quiet"], small_disk, timeout_s=TOLD_WITHIN_S)
+    assert resumed.code == 0, resumed.text[-2000:]
+    state = fold(asyncio.run(read_journal(run_directory(small_disk))))
+    assert {str(step.status) for step in state.steps.values()} == {"succeeded"}
+    assert state.steps["before"].attempt == 1
+    assert not processes_of(small_disk)
