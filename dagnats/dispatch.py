@@ -1,13 +1,14 @@
 """From a state to what a step needs: contexts for its templates, the truth of its `if`, and the task that asks for an attempt."""
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from msgspec.structs import replace
 
 from dagnats.bus.tasks import Task
 from dagnats.core.codec import service_record
+from dagnats.core.conditions import status_functions
 from dagnats.core.decide import EvaluationError
 from dagnats.core.pipeline import JSON, Container, Service, Step, Wait
 from dagnats.core.planstate import PlanState
@@ -39,7 +40,7 @@ class Dispatch:
     def condition(self, state: RunState, step: Step) -> bool:
         """Whether the step's `if` is true. Raises EvaluationError."""
         expression = (step.condition or "").strip()
-        functions = _status_functions(state, step)
+        functions = status_functions(state, step)
         name = expression.removesuffix("()")
         if name in functions and expression.endswith("()"):
             return functions[name]()
@@ -49,7 +50,7 @@ class Dispatch:
     def values(self, state: RunState, step: Step) -> Mapping[str, JSON]:
         """What the step's `if` mentions, by its name in it; what is long is left out, and so is what has no value."""
         expression = (step.condition or "").strip()
-        functions = _status_functions(state, step)
+        functions = status_functions(state, step)
         found: dict[str, JSON] = {f"{name}()": functions[name]() for name in sorted(step.status_functions)}
         if expression in found:
             return found
@@ -387,17 +388,3 @@ def _restores(state: RunState, id_: str) -> list[Mapping[str, JSON]]:
 def _shown(value: JSON) -> str:
     text = encode_json(value)
     return text if len(text) <= SHOWN else text[:SHOWN] + "…"
-
-
-def _status_functions(state: RunState, step: Step) -> dict[str, Callable[[], bool]]:
-    """The status functions: of a step, they ask what came before it; in `finally`, they ask the run."""
-    own = state.steps[step.id]
-    within = own.within
-    tainted = within.any_failed or within.cancel is not None if own.final else own.tainted
-    failed = within.any_failed if own.final else own.failed
-    return {
-        "success": lambda: not tainted,
-        "failure": lambda: failed,
-        "always": lambda: True,
-        "cancelled": lambda: within.cancel is not None,
-    }

@@ -13,7 +13,6 @@
 import contextlib
 import fcntl
 import os
-import random
 import shutil
 import tempfile
 import threading
@@ -24,10 +23,11 @@ from msgspec import json
 
 from dagnats.errors import EngineError
 from dagnats.fence import Owner, owner_from
-from dagnats.naming import AGAIN, inner
+from dagnats.naming import AGAIN, inner, said
 from dagnats.remains import GONE
 
 KEPT_RUNS = 20
+RESUMABLE_S = 30 * 24 * 3600.0  # so long a run is kept that is not over
 BEAT_S = 2.0  # so often a runner says that it is alive
 OTHERS_S = 10.0  # so long one is waited for that somebody reads
 LOOK_S = 0.02
@@ -40,16 +40,6 @@ STATUS = "status.json"  # the file that says for the list of runs how far a run 
 OPENED = (
     "opened"  # the file that says from which bundle a run was opened; such a run is looked at, and not gone on with
 )
-_ADJECTIVES = (
-    "amber", "bold", "brave", "bright", "brisk", "calm", "clever", "cosmic", "crisp", "eager", "early", "fair", "fancy", "gentle",
-    "glad", "golden", "happy", "jolly", "keen", "kind", "lively", "lucky", "mellow", "merry", "neat", "noble", "proud", "quick",
-    "quiet", "rapid", "rosy", "silent", "smooth", "solid", "sunny", "swift", "tidy", "vivid", "warm", "witty",
-)  # fmt: skip
-_ANIMALS = (
-    "badger", "beaver", "bison", "cobra", "condor", "coyote", "crane", "dingo", "eagle", "falcon", "ferret", "finch", "gecko", "heron",
-    "ibis", "jackal", "koala", "lemur", "lion", "llama", "lynx", "marten", "moose", "otter", "owl", "panda", "puma", "quail", "raven",
-    "robin", "salmon", "seal", "swan", "tiger", "toucan", "turtle", "walrus", "weasel", "wolf", "yak",
-)  # fmt: skip
 
 
 class RunDirectory:
@@ -352,7 +342,7 @@ def _remove_state(state: Path) -> None:
 
 def _named(runs: Path) -> Path:
     """Make a directory with a name that can be said, and that no other run here has."""
-    pair = f"{random.choice(_ADJECTIVES)}-{random.choice(_ANIMALS)}"  # noqa: S311 - a name, no secret
+    pair = said()
     for number in range(1, 10_000):
         path = runs / f"{pair}-{number}"
         try:
@@ -379,8 +369,14 @@ def discard(path: Path) -> None:
     shutil.rmtree(gone)
 
 
+def _waits_for_resume(entry: os.DirEntry[str]) -> bool:
+    """Whether a run is not over, as one that is parked, and young enough for somebody to come back to it."""
+    young = time.time() - entry.stat(follow_symlinks=False).st_mtime < RESUMABLE_S
+    return young and not (inner(Path(entry.path)) / END).exists()
+
+
 def _prune(runs: Path) -> None:
-    """Remove all but the newest runs; one that somebody holds the lock of is running, and stays."""
+    """Remove all but the newest runs; one that somebody holds the lock of is running, and stays, as does one that may be gone on with, for a time."""
     try:
         entries = [entry for entry in os.scandir(runs) if entry.is_dir(follow_symlinks=False)]
         entries.sort(key=lambda entry: entry.stat(follow_symlinks=False).st_mtime, reverse=True)
@@ -388,6 +384,8 @@ def _prune(runs: Path) -> None:
         return  # another run is removing them just now
     for entry in entries[KEPT_RUNS:]:
         try:
+            if _waits_for_resume(entry):
+                continue
             lock = _locked(inner(Path(entry.path)))
         except OSError:
             continue

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 
-from bench.cases import container, large, listed, mask, output, shown, sleeps, start, steps
+from bench.cases import container, durable, large, listed, mask, output, shown, sleeps, start, steps
 from bench.rounds import Case
 from bench.setting import Setting
 
@@ -20,5 +20,7 @@ CASES: Mapping[str, Callable[[Setting], Case]] = {
     "live": shown.live,
     "report": shown.report,
     "runs": listed.runs,
+    "durability": durable.durability,
+    "resume": durable.resume,
     "container": container.container,
 }
