@@ -13,6 +13,8 @@ NAMED = 5  # runs, in the text of an error
 def find(name: str | None) -> Path:
     """Give the directory of a run of this project: by its name, or the beginning of it, else the newest. Raises UsageError."""
     runs, known = kept()
+    if name is not None and not name.strip():
+        raise UsageError("the name of a run is empty: leave it out for the newest run, or see `dagnats runs`")
     found = [path for path in known if name is None or label(path) == name]
     found = found or [path for path in known if name is not None and label(path).startswith(name)]
     if not found:

@@ -314,7 +314,7 @@ def main() -> None:
         tried = 0
         for name in PIPELINES:
             for when in ("before", "after"):
-                points = crash_everywhere(Path(base) / name, name, when)
+                points = crash_everywhere(Path(base) / f"{name}-{when}", name, when)
                 print(f"{name}, {when}: {points} points", flush=True)
                 tried += points
         print(f"{tried} points tried, all well")

@@ -155,6 +155,8 @@ def new_file(path: Path, *, force: bool) -> Iterator[IO[bytes]]:
     """Give a file that is there under its name once it is whole. Raises UsageError when there is one already, unless that is to be replaced."""
     if path.is_dir():
         raise UsageError(f"{path} is a directory: say the name of the file")
+    if os.path.lexists(path) and (path.is_symlink() or not path.is_file()):
+        raise UsageError(f"{path} is no regular file: `-o FILE` writes elsewhere, and `-o -` to stdout")
     if not force and os.path.lexists(path):
         raise UsageError(f"{path} is there already: `--force` writes over it, and `-o FILE` writes elsewhere")
     passing = None

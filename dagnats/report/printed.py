@@ -19,6 +19,8 @@ from dagnats.report.prefixed import Prefixer
 from dagnats.report.reporter import Reporter
 from dagnats.report.style import Style
 
+TAIL_MAX = 1 << 40  # lines; no run has so many
+
 
 class Choice(Struct, frozen=True):
     """What of a run is wanted: all of it, or what `step` and its parts printed; `raw` as it was printed, else with prefixes.
@@ -52,7 +54,7 @@ class Printed(Reporter):
         self._choice = choice
         self._prefixer = Prefixer(style)
         self._lines = Lines()
-        self._tail: deque[bytes] | None = None if choice.tail is None else deque(maxlen=choice.tail + 1)
+        self._tail: deque[bytes] | None = None if choice.tail is None else deque(maxlen=min(choice.tail, TAIL_MAX) + 1)
 
     def events(self, events: Sequence[AnyEvent]) -> None:
         """End the lines of what has ended, and name what was not kept."""

@@ -83,3 +83,24 @@ def test_an_owner_is_read_back_or_not_at_all():
     assert owner_from(owner.text()) == owner
     for text in ("", "1 2 abc", "1 2 \n", "1 x abc\n", "1 2 abc d\n"):
         assert owner_from(text) is None
+
+
+def test_an_empty_name_is_no_run(tmp_path):
+    write_pipeline(tmp_path, "name: p\nsteps: [{run: echo hello}]\n")
+    assert dagnats(["run"], tmp_path).code == 0
+    for command in (["clean", ""], ["resume", ""], ["cancel", ""], ["signal", "", "go"]):
+        refused = dagnats(command, tmp_path)
+        assert (refused.code, "the name of a run is empty" in refused.text) == (2, True), refused.text
+    assert run_directory(tmp_path).exists()
+
+
+def test_a_bundle_takes_the_place_of_regular_files_only(tmp_path):
+    write_pipeline(tmp_path, "name: p\nsteps: [{run: echo hello}]\n")
+    assert dagnats(["run"], tmp_path).code == 0
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "link").symlink_to("elsewhere")
+    for name in ("pipe", "link"):
+        refused = dagnats(["bundle", "--force", "-o", name], tmp_path)
+        assert (refused.code, "is no regular file" in refused.text) == (2, True), refused.text
+    assert (tmp_path / "pipe").is_fifo()
+    assert (tmp_path / "link").is_symlink()
