@@ -104,10 +104,7 @@ class Dispatch:
             return self._opening(state, step, step.pipeline, attempt, not_before)
         box = step.container
         given = {**step.env, **box.env} if box is not None else step.env
-        texts = [*given.values(), *(step.command or ()), step.run or "", step.working_dir or ""]
-        texts += box.texts() if box is not None else ()
-        texts += (*step.artifacts.paths, step.artifacts.name or "") if step.artifacts is not None else ()
-        templates = [text for text in texts if has_template(text)]
+        templates = [text for text in _texts(step, given) if has_template(text)]
         within = state.steps[step.id].within
         context = self._context(state, step, templates) if templates else {}
         secret_env = {name: text for name, text in given.items() if _holds_secret(within, text)}
@@ -278,6 +275,14 @@ class Dispatch:
                 id_: _step_context(state, within.prefix + id_) for id_ in _mentioned(state, within, texts, expression)
             },
         }
+
+
+def _texts(step: Step, env: Mapping[str, str]) -> list[str]:
+    """Give all of a step that may hold templates, with its environment."""
+    texts = [*env.values(), *(step.command or ()), step.run or "", step.working_dir or ""]
+    texts += step.container.texts() if step.container is not None else ()
+    texts += (*step.artifacts.paths, step.artifacts.name or "") if step.artifacts is not None else ()
+    return texts
 
 
 def pipeline_context(name: str, file: str, workspace: str) -> dict[str, JSON]:

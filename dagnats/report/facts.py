@@ -24,7 +24,7 @@ from dagnats.core.events import (
 from dagnats.core.graph import critical_path, slacks
 from dagnats.core.planstate import PlanState
 from dagnats.core.state import TERMINAL, RunState, StepState, fold
-from dagnats.report.view import is_shown
+from dagnats.report.view import steps_in_order
 
 End = StepSucceeded | StepFailed | StepCancelled | StepInterrupted
 
@@ -128,19 +128,8 @@ class Facts:
                 yield step.subrun
 
     def steps(self) -> Iterator[StepState]:
-        """Give the steps that are worth a word, in the order of the file: a step, its instances, the steps of its pipeline, and `finally` last."""
-        own = self.state.own
-        for step in (*own.steps, *own.final_steps):
-            yield from self._with_parts(self.state.steps[step.id])
-
-    def _with_parts(self, step: StepState) -> Iterator[StepState]:
-        if is_shown(step):
-            yield step
-        for id_ in step.instances.ids if step.instances is not None else ():
-            yield from self._with_parts(self.state.steps[id_])
-        if step.subrun is not None:
-            for inner in (*step.subrun.steps, *step.subrun.final_steps):
-                yield from self._with_parts(self.state.steps[inner.id])
+        """Give the steps that are worth a word, in the order of the file."""
+        return steps_in_order(self.state)
 
     def took_s(self, step: StepState) -> float | None:
         """How long it took from its first start to its end, or until now."""

@@ -14,7 +14,7 @@ from dagnats.core.events import (
 )
 from dagnats.core.graph import critical_path
 from dagnats.core.state import RunState, StepState, fold
-from dagnats.report.view import is_shown, took_s
+from dagnats.report.view import steps_in_order, took_s
 
 Owner = tuple[str, int]  # a step and its attempt
 End = StepSucceeded | StepFailed | StepCancelled
@@ -68,19 +68,8 @@ class Record:
                 attempts.append(Attempt(last.step, last.number, last.started_at, event.at, event))
 
     def steps(self) -> Iterator[StepState]:
-        """Give the steps that are worth a word, in the order of the file: a step, its instances, the steps of its pipeline, and `finally` last."""
-        own = self.state.own
-        for step in (*own.steps, *own.final_steps):
-            yield from self._with_parts(self.state.steps[step.id])
-
-    def _with_parts(self, step: StepState) -> Iterator[StepState]:
-        if is_shown(step):
-            yield step
-        for id_ in step.instances.ids if step.instances is not None else ():
-            yield from self._with_parts(self.state.steps[id_])
-        if step.subrun is not None:
-            for inner in (*step.subrun.steps, *step.subrun.final_steps):
-                yield from self._with_parts(self.state.steps[inner.id])
+        """Give the steps that are worth a word, in the order of the file."""
+        return steps_in_order(self.state)
 
     def last_attempt(self, step: str) -> Attempt | None:
         """Give the newest attempt of a step that began."""

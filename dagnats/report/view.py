@@ -246,6 +246,22 @@ def is_shown(step: StepState) -> bool:
     return step.step.handles is None or step.status is not Status.SKIPPED
 
 
+def steps_in_order(state: RunState) -> Iterator[StepState]:
+    """Give the steps that are worth a word, in the order of the file: a step, its instances, the steps of its pipeline, and `finally` last."""
+    for step in (*state.own.steps, *state.own.final_steps):
+        yield from _with_parts(state, state.steps[step.id])
+
+
+def _with_parts(state: RunState, step: StepState) -> Iterator[StepState]:
+    if is_shown(step):
+        yield step
+    for id_ in step.instances.ids if step.instances is not None else ():
+        yield from _with_parts(state, state.steps[id_])
+    if step.subrun is not None:
+        for inner in (*step.subrun.steps, *step.subrun.final_steps):
+            yield from _with_parts(state, state.steps[inner.id])
+
+
 def why(step: StepState) -> str:  # noqa: PLR0911 - one answer a status
     """Say why a step that was not plainly successful is as it is."""
     if step.instances is not None:
