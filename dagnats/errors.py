@@ -16,6 +16,13 @@ class UsageError(DagnatsError):
     exit_code = 2
 
 
+class NotBegunError(UsageError):
+    """A run was killed before its first event was stored: there is nothing to look at, and nothing to go on with."""
+
+    def __init__(self, run: str) -> None:
+        super().__init__(f"run {run} had not begun when its runner ended: nothing was done, so run its file again")
+
+
 class InterruptedEarlyError(UsageError):
     """A signal came before the run had begun."""
 
@@ -60,6 +67,10 @@ class JournalError(DagnatsError):
     """The journal is damaged: a gap, a broken chain, or an unknown version."""
 
     exit_code = 5
+
+
+class NoJournalError(JournalError):
+    """There is no commit of the run."""
 
 
 class NewerVersionError(JournalError):

@@ -12,9 +12,10 @@ from typing import NamedTuple, TypeVar
 from dagnats import rundir
 from dagnats.bus.link import Link
 from dagnats.bus.server import Address, Server
-from dagnats.errors import EngineError
+from dagnats.errors import EngineError, NoJournalError, NotBegunError
 from dagnats.fence import Owner, fence
 from dagnats.kept import find, kept
+from dagnats.naming import label
 from dagnats.process import Guardian
 from dagnats.rundir import LOOK_S, OTHERS_S
 
@@ -102,7 +103,12 @@ async def opened(directory: Path) -> AsyncIterator[Opened]:
                 raise _held(directory)
             await asyncio.sleep(LOOK_S)
         async with served(directory) as link:
-            yield Opened(link, is_live=False)
+            try:
+                yield Opened(link, is_live=False)
+            except NoJournalError:
+                if rundir.journal_seen(directory) is None and rundir.origin(directory) is None:
+                    raise NotBegunError(label(directory)) from None
+                raise
 
 
 async def _connected(directory: Path) -> Link | None:

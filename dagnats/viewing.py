@@ -12,7 +12,7 @@ from msgspec import Struct
 from dagnats.bus import journal
 from dagnats.bus.link import Link
 from dagnats.core.state import RunState, fold
-from dagnats.errors import EngineError, ParkedError
+from dagnats.errors import EngineError, NoJournalError, ParkedError
 from dagnats.report.console import Console
 from dagnats.report.follow import ALL, Following
 from dagnats.report.listing import brief
@@ -149,6 +149,6 @@ async def _state(link: Link, run: str, *, is_live: bool) -> RunState:
     """Give the state of a run as it is now; one that has just begun is waited for."""
     while (await journal.last_commit_id(link, run))[1] == 0:
         if not is_live:
-            raise EngineError(f"run {run} was ended before its first event: there is nothing to show")
+            raise NoJournalError(f"run {run} has no journal here")
         await asyncio.sleep(FIRST_LOOK_S)
     return fold([event async for commit in journal.read(link, run) for event in commit])

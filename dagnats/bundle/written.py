@@ -35,7 +35,7 @@ from dagnats.bus.objects import digest_of, is_stub
 from dagnats.bus.reading import messages, position
 from dagnats.core.codec import commit_hash, decode_commit
 from dagnats.core.events import AnyEvent
-from dagnats.errors import EngineError, JournalError, UsageError
+from dagnats.errors import EngineError, JournalError, NoJournalError, UsageError
 
 _AHEAD = 64  # messages of 128 KiB
 _GZIP_LEVEL = 6
@@ -120,7 +120,7 @@ async def _read_journal(link: Link, run: str, history: _Messages) -> _Journal:
         journal.last = commit_hash(whole)
         history.add(_framed(message, ""))
     if journal.commits == 0:
-        raise JournalError(f"run {run} has no journal here")
+        raise NoJournalError(f"run {run} has no journal here")
     return journal
 
 

@@ -11,10 +11,10 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from typing import NamedTuple
 
 from dagnats.bus.link import Link, RefusedError, checked
-from dagnats.bus.reading import NO_MESSAGE, messages, position
+from dagnats.bus.reading import NO_MESSAGE, NO_STREAM, messages, position
 from dagnats.core import codec
 from dagnats.core.events import AnyEvent
-from dagnats.errors import EngineError, JournalError, NewerVersionError, RunLostError, UsageError
+from dagnats.errors import EngineError, JournalError, NewerVersionError, NoJournalError, NotBegunError, RunLostError
 
 COMMIT_MAX_BYTES = 512 << 10
 WRONG_LAST_SEQUENCE = 10071
@@ -155,7 +155,7 @@ async def load(link: Link, run: str, known: tuple[int, str] | None) -> Loaded:
         if known is not None and place == known[0] and last != known[1]:
             raise JournalError(f"commit {place} of run {run} is not the one that was written: the journal was altered")
     if place == 0 and not damage and known is None:
-        raise UsageError(f"run {run} had not begun when its runner ended: nothing was done, so run its file again")
+        raise NotBegunError(run)
     if place == 0:
         raise JournalError(damage or f"run {run} has no journal here any more: its store is damaged")
     if known is not None and place < known[0] and not damage:
@@ -175,7 +175,7 @@ async def last_commit_id(link: Link, run: str) -> tuple[str, int]:
     try:
         answer = await link.call("$JS.API.STREAM.MSG.GET.HISTORY", {"last_by_subj": f"history.{run}"})
     except RefusedError as error:
-        if error.code == NO_MESSAGE:
+        if error.code in (NO_MESSAGE, NO_STREAM):
             return "", 0
         raise
     message = answer["message"]
@@ -199,7 +199,7 @@ async def read(link: Link, run: str, end: tuple[int, str] | None = None) -> Asyn
         previous = codec.commit_hash(whole)
         yield events
     if place == 0:
-        raise JournalError(f"run {run} has no journal here")
+        raise NoJournalError(f"run {run} has no journal here")
     if end is not None and (place, previous) != end:
         raise JournalError(
             f"the journal of run {run} is damaged: it has {place} commits that can be read, and had {end[0]}"

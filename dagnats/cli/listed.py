@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from dagnats.cli.looks import put, put_json, style_of_stdout
 from dagnats.core.text import encode_json
-from dagnats.errors import EngineError, JournalError, NewerVersionError
+from dagnats.errors import EngineError, JournalError, NewerVersionError, NotBegunError
 from dagnats.kept import find, kept
 from dagnats.naming import label
 from dagnats.report.listing import RUNNING, Brief, decoded, encoded, is_newer
@@ -86,7 +86,7 @@ def _folded(directory: Path) -> Brief:
     before = directory.stat()
     try:
         found = brief(fold(read(directory).events))
-    except NewerVersionError as error:
+    except (NewerVersionError, NotBegunError) as error:
         return Brief(run=directory.name, status=UNKNOWN, problem=str(error))
     except JournalError as error:
         return Brief(run=directory.name, status=DAMAGED, problem=str(error))

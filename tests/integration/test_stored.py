@@ -104,3 +104,25 @@ def test_a_bundle_takes_the_place_of_regular_files_only(tmp_path):
         assert (refused.code, "is no regular file" in refused.text) == (2, True), refused.text
     assert (tmp_path / "pipe").is_fifo()
     assert (tmp_path / "link").is_symlink()
+
+
+def test_a_run_that_was_killed_before_its_first_event_had_not_begun(tmp_path):
+    write_pipeline(tmp_path, "name: p\nsteps: [{id: a, run: echo hello}]\n")
+    assert dagnats(["run"], tmp_path, {"DAGNATS_TEST_CRASH": "before:RunStarted:1"}).code == -signal.SIGKILL
+    commands = (
+        ["resume"],
+        ["show"],
+        ["why", "a"],
+        ["rerun", "--failed"],
+        ["attach"],
+        ["logs", "-f"],
+        ["events"],
+        ["replay"],
+        ["bundle"],
+        ["report"],
+        ["artifacts"],
+    )
+    for command in commands:
+        refused = dagnats(command, tmp_path)
+        assert (refused.code, "had not begun when its runner ended" in refused.text) == (2, True), (command, refused)
+    assert "had not begun when its runner ended" in dagnats(["runs"], tmp_path).text
