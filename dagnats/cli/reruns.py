@@ -17,7 +17,7 @@ from dagnats.definition.reuse import Mode
 from dagnats.errors import UsageError
 from dagnats.naming import project
 from dagnats.request import Request
-from dagnats.rundir import journal_end
+from dagnats.rundir import journal_end, origin
 from dagnats.stored import find, opened, use
 
 
@@ -34,7 +34,11 @@ def asked_for(name: str | None, mode: Mode, steps: Sequence[str]) -> Asked:
     directory = find(name)
     events = use(directory, lambda link, live: _events(link, directory, live=live))
     rerun = Rerun(before(directory.name, events), mode, tuple(steps))
-    return Asked(rerun, file_of(rerun.before.state.started, project(directory)), directory)
+    root = project(directory)
+    file = file_of(rerun.before.state.started, root)
+    if origin(directory) is not None and not Path(file).resolve().is_relative_to(root.resolve()):
+        raise UsageError(f"run {directory.name} was opened, and names a file outside of the project: {printable(file)}")
+    return Asked(rerun, file, directory)
 
 
 async def _events(link: Link, directory: Path, *, live: bool) -> list[AnyEvent]:

@@ -346,6 +346,17 @@ def test_journals_that_no_run_writes(tmp_path):
         assert any(word in text for word in said.split("|")), text
 
 
+def test_a_file_outside_of_the_project_is_not_run_again(tmp_path):
+    (tmp_path / "outside.yaml").write_text("name: p\nsteps: [{id: a, run: touch ../ran}]\n")
+    there = elsewhere(tmp_path)
+    plan = Pipeline("p", "../outside.yaml", (Step("a", run="true"),))
+    history, last = journal(started(plan=plan))
+    opened(there, write(tmp_path, described("bad-bee-1", history, b"", commits=1, last=last)))
+    result = dagnats(["rerun", "--failed"], there)
+    assert (result.code, "names a file outside of the project" in result.text) == (2, True), result.text
+    assert not (tmp_path / "ran").exists()
+
+
 def test_objects_that_nobody_names(tmp_path):
     history, last = journal(started())
     file = write(tmp_path, described("bad-bee-1", history, b"", b"an object", commits=1, last=last))
