@@ -13,12 +13,13 @@ from dagnats.bus import journal
 from dagnats.bus.link import Link
 from dagnats.core.state import RunState, fold
 from dagnats.errors import EngineError, NoJournalError, ParkedError
+from dagnats.naming import label
 from dagnats.report.console import Console
 from dagnats.report.follow import ALL, Following
 from dagnats.report.listing import brief
 from dagnats.report.reporter import Reporter
 from dagnats.report.stage import Clock, Stage
-from dagnats.rundir import journal_end
+from dagnats.rundir import journal_end, origin
 from dagnats.stored import LostError, opened, unless_lost
 
 FIRST_LOOK_S = 0.05
@@ -37,18 +38,25 @@ class View(Struct, frozen=True):
 class GoneError(EngineError):
     """The run did not come to its end, and nobody runs it."""
 
-    def __init__(self, run: str) -> None:
-        super().__init__(
-            f"run {run} did not come to its end: the run's process is gone; `dagnats resume {run}` goes on with it"
-        )
+    def __init__(self, directory: Path) -> None:
+        run = label(directory)
+        super().__init__(f"run {run} did not come to its end: the run's process is gone; {_what_next(directory)}")
 
 
-def _left(run: str, state: RunState | None) -> GoneError | ParkedError:
+def _what_next(directory: Path) -> str:
+    run, bundle = label(directory), origin(directory)
+    if bundle is not None:
+        return f"it was opened from {bundle}, and `dagnats rerun {run} --failed` runs it again here"
+    return f"`dagnats resume {run}` goes on with it"
+
+
+def _left(directory: Path, state: RunState | None) -> GoneError | ParkedError:
     """Say why nobody runs a run that has not ended: it only waits, or its process was killed."""
     now = brief(state) if state is not None else None
     if now is None or not now.only_waits:
-        return GoneError(run)
-    return ParkedError(f"run {run} is parked, as {', '.join(now.waits)} waits; `dagnats resume {run}` goes on with it")
+        return GoneError(directory)
+    waits = ", ".join(now.waits)
+    return ParkedError(f"run {label(directory)} is parked, as {waits} waits; {_what_next(directory)}")
 
 
 def watch(
@@ -85,7 +93,7 @@ class _Viewing:
         following = self._following
         state = following.projection.state if following is not None and following.is_read else None
         if is_gone:
-            raise _left(self._directory.name, state)
+            raise _left(self._directory, state)
         return state
 
     async def _read_all(self) -> bool:

@@ -24,7 +24,7 @@ def cancel_run(name: str | None, why: str, *, force: bool) -> int:
         raise UsageError(f"--message: {len(why):,} characters are too many for a reason: at most {WHY_MAX:,}")
     over = UsageError(f"run {run} has ended already: there is nothing to cancel")
     if not is_live(directory):
-        raise over if journal_end(directory) is not None else GoneError(run)
+        raise over if journal_end(directory) is not None else GoneError(directory)
 
     async def work(link: Link, is_still: bool) -> bool:
         if not is_still:

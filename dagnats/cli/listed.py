@@ -17,7 +17,7 @@ from dagnats.kept import find, kept
 from dagnats.naming import label
 from dagnats.report.listing import RUNNING, Brief, decoded, encoded, is_newer
 from dagnats.report.runs import DAMAGED, Run, runs_data, runs_lines
-from dagnats.rundir import STATUS, connection, write_status
+from dagnats.rundir import STATUS, connection, origin, write_status
 
 UNKNOWN = "unknown"
 RUNNER, READER = "runner", "reader"
@@ -55,7 +55,7 @@ def _run(directory: Path) -> Run:
         return Run(Brief(run=label(directory), status=RUNNING), is_held=True)  # it begins, or is of an earlier version
     brief = replace(found or _folded(directory), run=label(directory))
     if brief.status == RUNNING:
-        return Run(brief, is_held=_holder(directory) == RUNNER)
+        return Run(brief, is_held=_holder(directory) == RUNNER, is_opened=origin(directory) is not None)
     if not (directory / "store").is_dir():
         return Run(Brief(run=label(directory), status=DAMAGED, problem="its store is gone"))
     return Run(brief)

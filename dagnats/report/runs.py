@@ -19,10 +19,11 @@ _PIPELINE_MAX = 40
 
 
 class Run(Struct, frozen=True):
-    """A run in the list; `is_held` says that somebody runs it now."""
+    """A run in the list; `is_held` says that somebody runs it now, `is_opened` that it ran elsewhere and came in a bundle."""
 
     brief: Brief
     is_held: bool = False
+    is_opened: bool = False
 
     @property
     def status(self) -> str:
@@ -75,7 +76,7 @@ def _remark(run: Run) -> str:
     brief = run.brief
     if run.status in (INTERRUPTED, PARKED):
         waits = f"{', '.join(brief.waits)} wait{'s' * (len(brief.waits) == 1)}; " if run.status == PARKED else ""
-        return f"{waits}dagnats resume {brief.run}"
+        return f"{waits}dagnats " + (f"rerun {brief.run} --failed" if run.is_opened else f"resume {brief.run}")
     if brief.problem:
         return clean(brief.problem)
     if brief.failures:

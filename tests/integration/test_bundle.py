@@ -195,6 +195,9 @@ def test_a_live_run_is_a_prefix(tmp_path):
     resumed = dagnats(["resume"], there)
     assert resumed.code == 2
     assert "was opened from live.tgz" in resumed.text
+    run = next((there / ".dagnats" / "runs").iterdir()).name
+    assert f"dagnats rerun {run} --failed" in dagnats(["runs"], there).text
+    assert f"`dagnats rerun {run} --failed` runs it again here" in dagnats(["attach"], there).text
 
 
 def parts_of(file: Path) -> tuple[Manifest, dict[str, bytes]]:
