@@ -370,9 +370,10 @@ def discard(path: Path) -> None:
 
 
 def _waits_for_resume(entry: os.DirEntry[str]) -> bool:
-    """Whether a run is not over, as one that is parked, and young enough for somebody to come back to it."""
+    """Whether a run has begun and is not over, as one that is parked, and is young enough for somebody to come back to it."""
     young = time.time() - entry.stat(follow_symlinks=False).st_mtime < RESUMABLE_S
-    return young and not (inner(Path(entry.path)) / END).exists()
+    run = inner(Path(entry.path))
+    return young and (run / SEEN).exists() and not (run / END).exists()
 
 
 def _prune(runs: Path) -> None:
