@@ -73,5 +73,9 @@ class NoJournalError(JournalError):
     """There is no commit of the run."""
 
 
+class UnreadableError(JournalError):
+    """The server counts a message that it can not give any more: the block that held it is damaged."""
+
+
 class NewerVersionError(JournalError):
     """What was written by a newer version: nothing is wrong with it."""

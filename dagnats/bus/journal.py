@@ -14,7 +14,15 @@ from dagnats.bus.link import Link, RefusedError, checked
 from dagnats.bus.reading import NO_MESSAGE, NO_STREAM, messages, position
 from dagnats.core import codec
 from dagnats.core.events import AnyEvent
-from dagnats.errors import EngineError, JournalError, NewerVersionError, NoJournalError, NotBegunError, RunLostError
+from dagnats.errors import (
+    EngineError,
+    JournalError,
+    NewerVersionError,
+    NoJournalError,
+    NotBegunError,
+    RunLostError,
+    UnreadableError,
+)
 
 COMMIT_MAX_BYTES = 512 << 10
 WRONG_LAST_SEQUENCE = 10071
@@ -137,23 +145,30 @@ async def load(link: Link, run: str, known: tuple[int, str] | None) -> Loaded:
     events: list[AnyEvent] = []
     place, last, sequence, damage = 0, "", 0, ""
     lost: list[int] = []
-    async for message in messages(link, "HISTORY", f"history.{run}"):
-        at = position(message).sequence
-        if damage:
-            lost.append(at)
-            continue
-        try:
-            whole = await link.whole(message.data)
-            events += codec.decode_commit(whole, run, last, place + 1)
-        except NewerVersionError:
-            raise
-        except JournalError as error:
-            damage = str(error)
-            lost.append(at)
-            continue
-        place, last, sequence = place + 1, codec.commit_hash(whole), at
-        if known is not None and place == known[0] and last != known[1]:
-            raise JournalError(f"commit {place} of run {run} is not the one that was written: the journal was altered")
+    try:
+        async for message in messages(link, "HISTORY", f"history.{run}"):
+            at = position(message).sequence
+            if damage:
+                lost.append(at)
+                continue
+            try:
+                whole = await link.whole(message.data)
+                events += codec.decode_commit(whole, run, last, place + 1)
+            except NewerVersionError:
+                raise
+            except JournalError as error:
+                damage = str(error)
+                lost.append(at)
+                continue
+            place, last, sequence = place + 1, codec.commit_hash(whole), at
+            if known is not None and place == known[0] and last != known[1]:
+                raise JournalError(
+                    f"commit {place} of run {run} is not the one that was written: the journal was altered"
+                )
+    except UnreadableError as error:
+        damage = damage or str(error)
+        info = await link.call("$JS.API.STREAM.INFO.HISTORY")
+        lost = list(range(sequence + 1, int(info["state"]["last_seq"]) + 1))
     if place == 0 and not damage and known is None:
         raise NotBegunError(run)
     if place == 0:
@@ -165,9 +180,14 @@ async def load(link: Link, run: str, known: tuple[int, str] | None) -> Loaded:
 
 
 async def give_up(link: Link, loaded: Loaded) -> None:
-    """Remove the commits that can not be used, so that others can follow on the last good one."""
-    for sequence in loaded.lost:
-        await link.call("$JS.API.STREAM.MSG.DELETE.HISTORY", {"seq": sequence})
+    """Remove the commits that can not be used, so that others can follow on the last good one. Raises JournalError where not even that can be done."""
+    for sequence in reversed(loaded.lost):  # should one be refused, those before it are what they were
+        try:
+            await link.call("$JS.API.STREAM.MSG.DELETE.HISTORY", {"seq": sequence})
+        except RefusedError as error:
+            raise JournalError(
+                f"{loaded.damage}; what is damaged can not be removed either ({error}), so that nobody can go on with the run: run its file again"
+            ) from error
 
 
 async def last_commit_id(link: Link, run: str) -> tuple[str, int]:

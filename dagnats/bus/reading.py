@@ -8,10 +8,11 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any, NamedTuple
 
 from dagnats.bus.link import Link, Message, RefusedError
-from dagnats.errors import EngineError
+from dagnats.errors import EngineError, UnreadableError
 
 BATCH = 500
 NO_MESSAGE = 10037  # with this JetStream refuses to give the last message of a subject that has none
+TIMED_OUT = "408"  # what was asked for did not come within EXPIRES_NS
 NO_STREAM = 10059  # the same, where there is no such stream
 EXPIRES_NS = 5_000_000_000
 SILENT_S = 10.0
@@ -145,7 +146,7 @@ def _consumer(subject: str, start: int) -> dict[str, Any]:
 async def messages(
     link: Link, stream: str, subject: str, *, start: int = 1, batch: int = BATCH
 ) -> AsyncIterator[Message]:
-    """Give all that the stream holds of the subject now, from a sequence on; nothing where there is no such stream. Raises EngineError when it can not be read."""
+    """Give all that the stream holds of the subject now, from a sequence on; nothing where there is no such stream. Raises EngineError when it can not be read, and UnreadableError when it is damaged."""
     wanted = {"stream_name": stream, "config": _consumer(subject, start)}
     try:
         made = await link.call(f"$JS.API.CONSUMER.CREATE.{stream}", wanted)
@@ -157,16 +158,23 @@ async def messages(
     inbox = f"_INBOX.{secrets.token_hex(8)}"
     forget = await link.client.handle(inbox, got.put_nowait)
     try:
-        pending = int(made["num_pending"])
+        pending, silent = int(made["num_pending"]), 0
         while pending > 0:
             asked = min(pending, batch)
             request = json.dumps({"batch": asked, "expires": EXPIRES_NS}).encode()
             link.publish(f"$JS.API.CONSUMER.MSG.NEXT.{stream}.{made['name']}", request, reply=inbox)
             for _ in range(asked):
                 message = await asyncio.wait_for(got.get(), SILENT_S)
+                if message.status == TIMED_OUT and silent == 0:
+                    silent = 1  # the machine may be busy: ask again
+                    break
+                if message.status == TIMED_OUT:
+                    raise UnreadableError(
+                        f"the store is damaged: {pending:,} messages of {stream} can not be read any more"
+                    )
                 if message.status:
                     raise EngineError(f"the stream {stream} could not be read: nats-server answered {message.status}")
-                pending -= 1
+                pending, silent = pending - 1, 0
                 yield message
     except TimeoutError:
         raise EngineError(f"the stream {stream} could not be read: nats-server does not answer") from None
